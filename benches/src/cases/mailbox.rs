@@ -1,0 +1,124 @@
+//! The mailbox and the arena between two processes, without anything above them.
+
+use crate::Failure;
+use crate::case::Case;
+use crate::lane::{self, Host, Release, Wake, Worker};
+use knit_cli::floor::{Peer, Plan, Role, Sample, enter, leave, shared_memory};
+use knit_ring::{Mapped, Mapping, Stamps, attach_segment, create_segment};
+
+/// Environment variable that names the part of the second process.
+const VARIABLE: &str = "KNIT_BENCH_PEER";
+const ANSWER: Role = Role { variable: VARIABLE, name: "answer" };
+const ANSWER_AND_WAKE: Role = Role { variable: VARIABLE, name: "answer_and_wake" };
+
+/// Arenas of the cases that do not use them.
+const SMALL_ARENA: u32 = 64 << 10;
+
+/// Messages of a stream between two readings of the clock: the answer at the end must not count.
+const STREAM_STRETCH: u32 = 20_000;
+
+pub(super) fn cases() -> Vec<Case> {
+    let calls = [
+        ("mailbox/call", 0, Stamps::On, Wake::Never),
+        ("mailbox/call/wake_checked", 0, Stamps::On, Wake::Checked),
+        ("mailbox/call/unstamped", 0, Stamps::Off, Wake::Never),
+        ("mailbox/call/64B", 64, Stamps::On, Wake::Never),
+        ("mailbox/call/64B/unstamped", 64, Stamps::Off, Wake::Never),
+        ("mailbox/call/512B", 512, Stamps::On, Wake::Never),
+    ]
+    .map(|(name, bytes, stamps, wake)| {
+        Case::round_trip(name, bytes, move |plan| call(plan, bytes, stamps, wake))
+    });
+    let arenas = [4 << 10, 64 << 10, 1 << 20].map(|bytes| {
+        Case::round_trip(format!("mailbox/call/{}", size(bytes)), bytes, move |plan| {
+            call(plan, bytes, Stamps::On, Wake::Never)
+        })
+    });
+    let streams = [
+        ("mailbox/stream", 1, Stamps::On),
+        ("mailbox/stream/batch_8", 8, Stamps::On),
+        ("mailbox/stream/unstamped", 1, Stamps::Off),
+        ("mailbox/stream/batch_8/unstamped", 8, Stamps::Off),
+    ]
+    .map(|(name, batch, stamps)| Case::stream(name, move |plan| stream(plan, batch, stamps)));
+    calls.into_iter().chain(arenas).chain(streams).collect()
+}
+
+/// Call round trips: header-only for no bytes, inline up to 512 bytes, else through the arenas.
+fn call(plan: &Plan, bytes: u32, stamps: Stamps, wake: Wake) -> Result<Sample, Failure> {
+    let pinned = plan.cpus.pin_here()?;
+    let mut host = start(plan, bytes, stamps, wake)?;
+    let payload: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+    let mut answer = vec![0; payload.len()];
+    host.call(&payload, &mut answer)?;
+    if answer != payload {
+        return Err("the answer holds other bytes than the call".into());
+    }
+    let sample = Sample::collect(plan, |rounds| {
+        for _ in 0..rounds {
+            host.call(&payload, &mut answer)?;
+        }
+        Ok::<_, Failure>(())
+    });
+    drop(pinned);
+    sample
+}
+
+/// Messages one way, `batch` of them published at a time, with one answer at the end of a stretch.
+fn stream(plan: &Plan, batch: u32, stamps: Stamps) -> Result<Sample, Failure> {
+    let pinned = plan.cpus.pin_here()?;
+    let mut host = start(plan, 0, stamps, Wake::Never)?;
+    let release = if batch == 1 { Release::Each } else { Release::EveryEighth };
+    let plan =
+        Plan { stretch: Some(STREAM_STRETCH), rounds: plan.rounds.saturating_mul(10), ..*plan };
+    let sample = Sample::collect(&plan, |messages| host.stream(messages, batch, release));
+    drop(pinned);
+    sample
+}
+
+fn start(
+    plan: &Plan,
+    bytes: u32,
+    stamps: Stamps,
+    wake: Wake,
+) -> Result<Host<Mapped<Mapping>, Peer>, Failure> {
+    // Room for two payloads: the peer frees a block after it has begun to answer.
+    let arena = SMALL_ARENA.max(2 * bytes + 4096);
+    let fields = lane::fields(arena, stamps)?;
+    let memory = Mapping::create(knit_proto::Layout::new(fields).len())?;
+    let layout = create_segment(&memory, &fields)?;
+    let role = match wake {
+        Wake::Never => ANSWER,
+        Wake::Checked => ANSWER_AND_WAKE,
+    };
+    let peer = Peer::start_with_memory(role, &memory, &plan.cpus)?;
+    Host::new(&memory, &layout, wake, peer)
+}
+
+/// Plays the worker when this process was started for that.
+pub(super) fn serve_if_peer() {
+    let Some(name) = enter(VARIABLE) else { return };
+    leave(match name.as_str() {
+        "answer" => serve(Wake::Never),
+        "answer_and_wake" => serve(Wake::Checked),
+        _ => Err(format!("{name:?} is no part that a second process can play").into()),
+    });
+}
+
+fn serve(wake: Wake) -> Result<(), Failure> {
+    let memory = shared_memory()?;
+    let layout = attach_segment(&memory)?;
+    Worker::new(&memory, &layout, wake)?.serve()
+}
+
+/// A number of bytes in words: a whole number of KiB or MiB where it is one.
+pub(super) fn size(bytes: u32) -> String {
+    const KIB: u32 = 1 << 10;
+    const MIB: u32 = 1 << 20;
+    match bytes {
+        0 => "0B".into(),
+        bytes if bytes.is_multiple_of(MIB) => format!("{}MiB", bytes / MIB),
+        bytes if bytes.is_multiple_of(KIB) => format!("{}KiB", bytes / KIB),
+        bytes => format!("{bytes}B"),
+    }
+}

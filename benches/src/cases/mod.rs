@@ -1,0 +1,22 @@
+//! Every case of `process_latency`.
+
+mod floors;
+mod mailbox;
+
+use crate::case::Case;
+
+/// The cases, in the order of the report.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let mut cases = floors::cases();
+    cases.extend(mailbox::cases());
+    cases.extend(floors::peers());
+    cases
+}
+
+/// Plays the part of the second process of a case when this process was started for that, and then
+/// does not return; otherwise does nothing. Call it first in `main`.
+pub fn serve_if_peer() {
+    knit_cli::floor::serve_if_peer();
+    mailbox::serve_if_peer();
+}

@@ -1,0 +1,20 @@
+//! What the benches share: lanes to measure, cases, the run that puts a ping-pong before and after
+//! each case, and the report.
+//!
+//! Two kinds of benches use it. `process_latency` measures between two processes, each case beside
+//! the limits of the machine; `cargo bench` measures between two threads with criterion. The bodies
+//! are the same: [`lane::Host`] and [`lane::Worker`] run over any shared memory.
+//!
+//! To add a case to `process_latency`: write a module with a function that returns
+//! [`Case`](case::Case)s, and name it in [`cases::all`]. A case that needs a second process of its
+//! own adds its part to [`cases::serve_if_peer`].
+
+pub mod case;
+pub mod cases;
+pub mod lane;
+pub mod machine;
+pub mod report;
+pub mod run;
+
+/// Why something could not be measured, for people to read.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,277 @@
+//! Errors as values: what a task failed with.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use knit_proto::Tag;
+
+use crate::codec::{admit, refusal, utf8};
+use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, error_text};
+
+/// An error that crosses: a name, a message, perhaps a stack, perhaps a cause.
+///
+/// Shows itself as `name: message`, or as the one of the two that is not empty.
+///
+/// # Examples
+///
+/// ```
+/// use knit_codec::ErrorValue;
+///
+/// let error = ErrorValue::new("TypeError", "no such file")
+///     .with_cause(ErrorValue::new("Error", "disk is gone"));
+/// assert_eq!(error.to_string(), "TypeError: no such file");
+///
+/// let messages: Vec<_> = error.chain().map(ErrorValue::message).collect();
+/// assert_eq!(messages, ["no such file", "disk is gone"]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorValue {
+    name: String,
+    message: String,
+    stack: Option<String>,
+    cause: Option<Cause>,
+}
+
+/// What an error names as its cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Another error.
+    Error(Box<ErrorValue>),
+    /// JSON text of a cause that is no error. Encoding checks it. Text of an object with string
+    /// members `name` and `message` decodes as [`Cause::Error`].
+    Value(String),
+}
+
+impl ErrorValue {
+    /// An error without stack and cause.
+    #[must_use]
+    pub fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name: name.into(), message: message.into(), stack: None, cause: None }
+    }
+
+    /// The error and its [sources](Error::source), each with the name `Error` and its `Display`
+    /// text as message; those that are `ErrorValue`s keep all they have. Sources beyond the
+    /// default [`Limits::causes`] are left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_codec::ErrorValue;
+    ///
+    /// let error = "x".parse::<u8>().unwrap_err();
+    /// let expected = ErrorValue::new("Error", "invalid digit found in string");
+    /// assert_eq!(ErrorValue::from_error(&error), expected);
+    /// ```
+    #[must_use]
+    pub fn from_error(error: &(dyn Error + 'static)) -> Self {
+        Self::from_sources(error, &Limits::DEFAULT)
+    }
+
+    /// The error and as many of its sources as `limits` allow. An error may be its own source, so
+    /// the walk counts.
+    pub(crate) fn from_sources(error: &(dyn Error + 'static), limits: &Limits) -> Self {
+        let mut outermost = Self::from_one(error);
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(error) = source
+            && causes.len() < limits.cause_limit() as usize
+        {
+            causes.push(Self::from_one(error));
+            source = error.source();
+        }
+        let nested = causes.into_iter().rev().reduce(|inner, outer| outer.with_cause(inner));
+        if let Some(cause) = nested {
+            outermost = outermost.with_cause(cause);
+        }
+        outermost
+    }
+
+    /// The error alone, without its sources.
+    fn from_one(error: &(dyn Error + 'static)) -> Self {
+        match error.downcast_ref::<Self>() {
+            Some(value) => Self {
+                name: value.name.clone(),
+                message: value.message.clone(),
+                stack: value.stack.clone(),
+                cause: value
+                    .cause
+                    .as_ref()
+                    .filter(|cause| matches!(cause, Cause::Value(_)))
+                    .cloned(),
+            },
+            None => Self::new(DEFAULT_NAME, error.to_string()),
+        }
+    }
+
+    /// The error with this cause.
+    #[must_use]
+    pub fn with_cause(self, cause: impl Into<Cause>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+
+    /// The error with this stack trace.
+    #[must_use]
+    pub fn with_stack(self, stack: impl Into<String>) -> Self {
+        Self { stack: Some(stack.into()), ..self }
+    }
+
+    /// Class of the error, such as `TypeError`; `Error` where nothing else is known.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Stack trace, as text of the language that made it.
+    #[must_use]
+    pub fn stack(&self) -> Option<&str> {
+        self.stack.as_deref()
+    }
+
+    /// The cause, an error or not.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
+    }
+
+    /// This error, the error that caused it, and so on.
+    #[must_use]
+    pub const fn chain(&self) -> Chain<'_> {
+        Chain { next: Some(self) }
+    }
+
+    fn cause_error(&self) -> Option<&Self> {
+        match self.cause.as_ref()? {
+            Cause::Error(error) => Some(error),
+            Cause::Value(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ErrorValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name.as_str(), self.message.as_str()) {
+            (name, "") => f.write_str(name),
+            ("", message) => f.write_str(message),
+            (name, message) => write!(f, "{name}: {message}"),
+        }
+    }
+}
+
+impl Error for ErrorValue {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause_error().map(|error| error as _)
+    }
+}
+
+impl From<ErrorValue> for Cause {
+    fn from(error: ErrorValue) -> Self {
+        Self::Error(Box::new(error))
+    }
+}
+
+/// Errors of a cause chain, outermost first. Made by [`ErrorValue::chain`].
+#[derive(Clone, Debug)]
+pub struct Chain<'a> {
+    next: Option<&'a ErrorValue>,
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = &'a ErrorValue;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let error = self.next?;
+        self.next = error.cause_error();
+        Some(error)
+    }
+}
+
+impl Encode for ErrorValue {
+    fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+        let text = error_text::write(self, limits)?;
+        Ok(Payload::bytes(Tag::ERROR, text.into_bytes()))
+    }
+}
+
+impl Decode for ErrorValue {
+    fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        if payload.tag() != Tag::ERROR {
+            return Err(refusal(Self::expected(), payload.tag()));
+        }
+        admit(&payload, limits)?;
+        let text = utf8(payload.into_bytes())?;
+        error_text::parse(&text, limits)
+    }
+
+    fn expected() -> &'static str {
+        "an error"
+    }
+}
+
+/// Name of an error that has none of its own.
+pub(crate) const DEFAULT_NAME: &str = "Error";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error that is its own source.
+    #[derive(Debug)]
+    struct Endless;
+
+    impl fmt::Display for Endless {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("again")
+        }
+    }
+
+    impl Error for Endless {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self)
+        }
+    }
+
+    #[test]
+    fn endless_sources_stop_at_the_cause_limit() {
+        let value = ErrorValue::from_error(&Endless);
+        assert_eq!(value.chain().count(), 1 + 16);
+        assert!(value.encode(&Limits::default()).is_ok());
+        let few = Limits::default().with_causes(0);
+        assert_eq!(ErrorValue::from_sources(&Endless, &few), ErrorValue::new("Error", "again"));
+        let all = Limits::default().with_causes(u32::MAX);
+        assert_eq!(ErrorValue::from_sources(&Endless, &all).chain().count(), 1 + 256);
+    }
+
+    #[test]
+    fn error_value_survives_the_way_through_a_source() {
+        let value = ErrorValue::new("TypeError", "bad")
+            .with_stack("at x")
+            .with_cause(ErrorValue::new("Error", "deep").with_cause(Cause::Value("[1]".into())));
+        assert_eq!(ErrorValue::from_error(&value), value);
+    }
+
+    #[test]
+    fn source_walks_to_causes_that_are_errors() {
+        let value = ErrorValue::new("A", "a").with_cause(ErrorValue::new("B", "b"));
+        assert_eq!(value.source().unwrap().to_string(), "B: b");
+        assert!(value.source().unwrap().source().is_none());
+        let value = ErrorValue::new("A", "a").with_cause(Cause::Value("1".into()));
+        assert!(value.source().is_none());
+        assert!(value.cause().is_some());
+    }
+
+    #[test]
+    fn display_leaves_out_empty_parts() {
+        assert_eq!(ErrorValue::new("A", "b").to_string(), "A: b");
+        assert_eq!(ErrorValue::new("A", "").to_string(), "A");
+        assert_eq!(ErrorValue::new("", "b").to_string(), "b");
+    }
+}

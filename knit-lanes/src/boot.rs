@@ -1,0 +1,217 @@
+//! The boot description: what a worker process learns from its environment.
+
+use serde::{Deserialize, Serialize};
+
+/// Environment variable that holds the boot description of a worker process.
+pub const BOOT_ENV: &str = "KNIT_BOOT";
+
+/// Version of the boot description that this crate writes and reads.
+const VERSION: u32 = 1;
+
+/// Longest boot description, in bytes. Linux takes 128 KiB for one environment string, name and
+/// terminator included.
+const MAX_BYTES: usize = (128 << 10) - 64;
+
+/// What a worker process is told when it starts, as JSON in [`BOOT_ENV`]. The segment itself is
+/// file descriptor 0.
+///
+/// Nothing in it is trusted: length and geometry of the segment come from the kernel and from the
+/// checked header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    version: u32,
+    /// Epoch of the segment: the worker refuses a segment of another one.
+    pub epoch: u32,
+    /// Number of the lane in its pool.
+    pub lane: usize,
+    /// Process id of the host: the worker ends when that process has ended.
+    pub host_pid: u32,
+    /// Inode of the host's pid namespace: in another one `host_pid` means nothing.
+    pub host_pid_namespace: u64,
+    /// Longest payload in bytes.
+    pub max_payload: u32,
+    /// How long to spin before sleeping, in microseconds.
+    pub spin_us: u32,
+    /// Task names; the position of a name is its function index.
+    pub tasks: Vec<String>,
+}
+
+impl Boot {
+    /// A boot description of the current version, for a worker of this process.
+    #[must_use]
+    pub fn new(
+        epoch: u32,
+        lane: usize,
+        max_payload: u32,
+        spin_us: u32,
+        tasks: Vec<String>,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            epoch,
+            lane,
+            host_pid: std::process::id(),
+            host_pid_namespace: crate::process::pid_namespace(),
+            max_payload,
+            spin_us,
+            tasks,
+        }
+    }
+
+    /// The description as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError::TooLong`] when it does not fit an environment variable.
+    pub fn to_json(&self) -> Result<String, BootError> {
+        let text = serde_json::to_string(self).map_err(|error| BootError::malformed(&error))?;
+        if text.len() > MAX_BYTES {
+            return Err(BootError::TooLong { bytes: text.len(), max: MAX_BYTES });
+        }
+        Ok(text)
+    }
+
+    /// Reads a description.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError::Malformed`] when it is not JSON or a field is missing or has another type;
+    /// [`BootError::Version`] when it is of another version.
+    pub fn from_json(text: &str) -> Result<Self, BootError> {
+        #[derive(Deserialize)]
+        struct Probe {
+            version: u32,
+        }
+        let probe: Probe =
+            serde_json::from_str(text).map_err(|error| BootError::malformed(&error))?;
+        if probe.version != VERSION {
+            return Err(BootError::Version { found: probe.version, expected: VERSION });
+        }
+        serde_json::from_str(text).map_err(|error| BootError::malformed(&error))
+    }
+
+    /// Reads the description of this process.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_json`], and [`BootError::Missing`] when there is none.
+    pub fn from_env() -> Result<Self, BootError> {
+        let text = std::env::var_os(BOOT_ENV).ok_or(BootError::Missing)?;
+        let text = text
+            .to_str()
+            .ok_or_else(|| BootError::Malformed { problem: "it is not UTF-8".to_owned() })?;
+        Self::from_json(text)
+    }
+}
+
+/// Hash of a table of task names, for the segment's header: 64-bit FNV-1a over the names, each
+/// followed by a zero byte.
+pub(crate) fn hash_names(names: &[String]) -> u64 {
+    let bytes = names.iter().flat_map(|name| name.bytes().chain([0]));
+    fnv1a(bytes)
+}
+
+/// 64-bit FNV-1a (Fowler, Noll, Vo; offset basis and prime as published).
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Why there is no usable boot description.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootError {
+    /// The variable is not set.
+    #[error("{BOOT_ENV} is not set: this process was not started by a pool")]
+    Missing,
+    /// It cannot be read.
+    #[error("{BOOT_ENV} is malformed: {problem}")]
+    Malformed {
+        /// What is wrong.
+        problem: String,
+    },
+    /// It is of another version.
+    #[error(
+        "{BOOT_ENV} has version {found}, expected {expected}: host and worker use different releases"
+    )]
+    Version {
+        /// Its version.
+        found: u32,
+        /// The version that this crate reads.
+        expected: u32,
+    },
+    /// It does not fit an environment variable.
+    #[error("the boot description takes {bytes} bytes, at most {max} fit")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+}
+
+impl BootError {
+    fn malformed(error: &serde_json::Error) -> Self {
+        Self::Malformed { problem: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boot() -> Boot {
+        Boot::new(3, 1, 8 << 20, 50, vec!["square".to_owned(), "grüße".to_owned()])
+    }
+
+    #[test]
+    fn a_description_survives_the_environment() {
+        assert_eq!(Boot::from_json(&boot().to_json().unwrap()), Ok(boot()));
+    }
+
+    #[test]
+    fn every_missing_or_mistyped_field_is_named() {
+        let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
+        let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(fields.len(), 8);
+        for field in fields {
+            let mut without = value.clone();
+            without.as_object_mut().unwrap().remove(&field);
+            let error = Boot::from_json(&without.to_string()).unwrap_err();
+            assert!(error.to_string().contains(&field), "{field}: {error}");
+            let mut mistyped = value.clone();
+            mistyped[&field] = serde_json::json!({});
+            assert!(matches!(
+                Boot::from_json(&mistyped.to_string()),
+                Err(BootError::Malformed { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn other_versions_and_other_texts_are_refused() {
+        let text = boot().to_json().unwrap().replace("\"version\":1", "\"version\":2");
+        assert_eq!(Boot::from_json(&text), Err(BootError::Version { found: 2, expected: 1 }));
+        for text in ["", "{", "null", "[]", "\u{feff}{}"] {
+            assert!(matches!(Boot::from_json(text), Err(BootError::Malformed { .. })), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_that_does_not_fit_is_refused() {
+        let mut long = boot();
+        long.tasks = vec!["x".repeat(1000); 200];
+        assert!(matches!(long.to_json(), Err(BootError::TooLong { .. })));
+    }
+
+    #[test]
+    fn the_hash_tells_names_and_borders_apart() {
+        let hash =
+            |names: &[&str]| hash_names(&names.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&["a", "b"]), hash(&["b", "a"]));
+        // FNV-1a of the empty input is its offset basis.
+        assert_eq!(hash(&[]), 0xcbf2_9ce4_8422_2325);
+    }
+}

@@ -1,0 +1,90 @@
+//! Ids of the calls in flight on one lane.
+
+use knit_proto::{SLOTS, SlotIndex, SlotMask};
+
+/// Id of a call, unique among the calls of a lane until 2^27 more have used its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(u32);
+
+impl CallId {
+    /// The id as it stands in word 1 of a slot header.
+    #[must_use]
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+
+    /// The place of the call in its lane: below 32, and free again once the call has ended.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        (self.0 % SLOTS) as usize
+    }
+}
+
+/// At most 32 calls, each with an id whose low five bits are its place and whose high 27 bits count
+/// how often the place was used.
+#[derive(Debug, Default)]
+pub(crate) struct CallTable {
+    in_flight: SlotMask,
+    generations: [u32; SLOTS as usize],
+}
+
+impl CallTable {
+    /// A place for one more call; `None` when 32 are in flight.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> Option<CallId> {
+        let place = SlotMask::ALL.minus(self.in_flight).next_from(0)?;
+        self.in_flight = self.in_flight.with(place);
+        Some(self.id(place))
+    }
+
+    /// Ends the call with this id; `None` when no such call is in flight.
+    #[inline]
+    pub(crate) fn end(&mut self, word: u32) -> Option<CallId> {
+        let place = SlotIndex::new(word % SLOTS)?;
+        let id = self.id(place);
+        if !self.in_flight.contains(place) || id.0 != word {
+            return None;
+        }
+        self.in_flight = self.in_flight.without(place);
+        let generation = &mut self.generations[place.index()];
+        *generation = generation.wrapping_add(1);
+        Some(id)
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.in_flight.len()
+    }
+
+    fn id(&self, place: SlotIndex) -> CallId {
+        CallId(self.generations[place.index()] << 5 | place.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirty_two_calls_fit_and_no_more() {
+        let mut table = CallTable::default();
+        let ids: Vec<_> = (0..32).map(|_| table.begin().unwrap()).collect();
+        assert_eq!(table.begin(), None);
+        assert_eq!(table.end(ids[7].word()), Some(ids[7]));
+        assert_eq!(table.begin().map(CallId::place), Some(7));
+    }
+
+    #[test]
+    fn an_ended_or_forged_id_ends_nothing() {
+        let mut table = CallTable::default();
+        let id = table.begin().unwrap();
+        for forged in [id.word() ^ 32, id.word() + 1, u32::MAX, id.word() | 1 << 31] {
+            assert_eq!(table.end(forged), None, "{forged:#x}");
+        }
+        assert_eq!(table.end(id.word()), Some(id));
+        assert_eq!(table.end(id.word()), None);
+        let again = table.begin().unwrap();
+        assert_eq!(again.place(), id.place());
+        assert_ne!(again, id);
+        assert_eq!(table.end(id.word()), None);
+    }
+}

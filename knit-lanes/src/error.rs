@@ -1,0 +1,243 @@
+//! What can go wrong with a pool and with a call.
+
+use crate::process::WorkerExit;
+use crate::{BootError, ProtocolViolation, SendError};
+use core::time::Duration;
+use knit_codec::{DecodeError, EncodeError, ErrorValue};
+use knit_ring::{MemfdError, ReserveError, SegmentError};
+use std::sync::Arc;
+
+/// Result of this crate's operations.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Anything that can go wrong, for programs that do not tell the cases apart.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The pool did not start.
+    #[error("the pool did not start: {0}")]
+    Start(#[from] StartError),
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why a pool did not start, or a worker was not replaced.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// This process is a worker itself.
+    #[error(
+        "this process is a worker of another pool ({env} is set): call `Tasks::serve_if_worker` \
+         before starting a pool",
+        env = crate::BOOT_ENV
+    )]
+    InsideWorker,
+    /// A pool without workers.
+    #[error("a pool needs at least one worker")]
+    NoWorkers,
+    /// Two tasks have the same name.
+    #[error("two tasks are called `{name}`")]
+    DuplicateTask {
+        /// The name.
+        name: String,
+    },
+    /// More tasks than function indexes.
+    #[error("{tasks} tasks, at most {max} have an index")]
+    TooManyTasks {
+        /// How many.
+        tasks: usize,
+        /// How many are possible.
+        max: usize,
+    },
+    /// The boot description does not fit an environment variable.
+    #[error(
+        "the boot description takes {bytes} bytes, at most {max} fit: use fewer or shorter task names"
+    )]
+    BootTooLong {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// A setting that cannot work.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// Which one.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The segment could not be made.
+    #[error("cannot make the worker's segment: {0}")]
+    Memfd(#[from] MemfdError),
+    /// The segment could not be laid out.
+    #[error("cannot lay out the worker's segment: {0}")]
+    Segment(#[from] SegmentError),
+    /// The worker's program could not be started.
+    #[error("cannot start the worker program {program}: {error}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What the system said.
+        error: Arc<std::io::Error>,
+    },
+    /// The worker's process ended before it said that it was ready.
+    #[error("the worker {exit} before it was ready{hint}", hint = boot_hint(*exit))]
+    Exited {
+        /// How it ended.
+        exit: WorkerExit,
+    },
+    /// The worker's process lives but did not say that it was ready.
+    #[error(
+        "the worker did not say that it was ready within {deadline:?} (it was killed): does its \
+         `main` call `Tasks::serve_if_worker`?"
+    )]
+    NotReady {
+        /// How long it had.
+        deadline: Duration,
+    },
+    /// The worker broke the protocol while it started.
+    #[error("the worker broke the protocol while it started: {0}")]
+    Violation(ProtocolViolation),
+    /// The pool was shut down while the worker started.
+    #[error("the pool was shut down while the worker started")]
+    Closed,
+    /// Another system call failed.
+    #[error("cannot {action}: {error}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        error: Arc<std::io::Error>,
+    },
+}
+
+impl StartError {
+    pub(crate) fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::System { action, error: Arc::new(error) }
+    }
+}
+
+fn boot_hint(exit: WorkerExit) -> &'static str {
+    match exit {
+        WorkerExit::Code(0) => ": does its `main` call `Tasks::serve_if_worker`?",
+        WorkerExit::Code(crate::EXIT_BOOT_FAILED) => {
+            ": it could not attach to its segment, see its standard error"
+        }
+        _ => "",
+    }
+}
+
+/// Why a call has no value.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The task ran, or could not be run, and the worker said why.
+    #[error("{failure}: {error}")]
+    Task {
+        /// How it failed.
+        failure: TaskFailure,
+        /// Message and chain of causes.
+        #[source]
+        error: ErrorValue,
+    },
+    /// The argument cannot be sent.
+    #[error("the argument cannot be sent: {0}")]
+    Argument(#[from] EncodeError),
+    /// The answer is not what the task's handle says.
+    #[error("the answer is not what the task's type says: {0}")]
+    Answer(#[from] DecodeError),
+    /// The worker's process ended while the call was with it: the task may have run, in part or
+    /// whole.
+    #[error("the worker of lane {lane} {exit} during the call; the task may have run")]
+    WorkerDied {
+        /// The lane.
+        lane: usize,
+        /// How the process ended.
+        exit: WorkerExit,
+    },
+    /// The worker broke the protocol while the call was with it. It was killed.
+    #[error(
+        "the worker of lane {lane} broke the protocol and was killed; the task may have run: {violation}"
+    )]
+    Violation {
+        /// The lane.
+        lane: usize,
+        /// What it did.
+        violation: ProtocolViolation,
+    },
+    /// No worker is left and none could be started. The task did not run.
+    #[error("no worker is left; the last one could not be started: {0}")]
+    NoWorkers(StartError),
+    /// The argument can never be sent. The task did not run.
+    #[error("the argument cannot be sent: {0}")]
+    Unsendable(SendError),
+    /// The machine has no memory for the argument. The task did not run.
+    #[error(transparent)]
+    Memory(#[from] ReserveError),
+    /// The handle belongs to another table of tasks. The task did not run.
+    #[error("the task handle belongs to another `Tasks` than the pool was started with")]
+    ForeignTask,
+    /// The pool was shut down before the call ended.
+    #[error("the pool was shut down before the call ended")]
+    Closed,
+}
+
+/// How a task failed in its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskFailure {
+    /// The task returned an error.
+    Returned,
+    /// The task panicked.
+    Panicked,
+    /// The worker has no such task.
+    Unknown,
+    /// The argument was not what the task takes.
+    Argument,
+    /// What the task returned cannot be sent.
+    Result,
+}
+
+impl TaskFailure {
+    /// Name of the error value that reports a failure the task did not choose.
+    pub(crate) const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Returned => None,
+            Self::Panicked => Some("knit.panic"),
+            Self::Unknown => Some("knit.unknown-task"),
+            Self::Argument => Some("knit.argument"),
+            Self::Result => Some("knit.result"),
+        }
+    }
+
+    /// The failure that an error value of this name reports.
+    pub(crate) fn from_name(name: &str) -> Self {
+        [Self::Panicked, Self::Unknown, Self::Argument, Self::Result]
+            .into_iter()
+            .find(|failure| failure.name() == Some(name))
+            .unwrap_or(Self::Returned)
+    }
+}
+
+impl core::fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Returned => "the task failed",
+            Self::Panicked => "the task panicked",
+            Self::Unknown => "the worker has no such task",
+            Self::Argument => "the worker refused the argument",
+            Self::Result => "the result could not be sent",
+        })
+    }
+}
+
+impl From<BootError> for StartError {
+    fn from(error: BootError) -> Self {
+        match error {
+            BootError::TooLong { bytes, max } => Self::BootTooLong { bytes, max },
+            other => Self::Setting { setting: "boot description", problem: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The host's end of a lane, as a state machine.
+
+use crate::call_table::{CallId, CallTable};
+use crate::transfer::{Inbox, Outbox, SendError};
+use knit_codec::Payload;
+use knit_proto::{Direction, Features, LaneState, Layout, ProtocolViolation, SLOTS, Word0};
+use knit_ring::{AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, Stamps, Waiter};
+
+/// The host's end of a lane: submits calls, polls answers.
+///
+/// It never waits and makes no system call. Where a method says so, the caller must wake the
+/// worker: `Doorbell::wake` on [`HostLane::bell`].
+///
+/// The worker is hostile as far as this type is concerned. The first [`ProtocolViolation`] poisons
+/// the lane: every later operation returns it again, and shared memory is not touched any more.
+#[derive(Debug)]
+pub struct HostLane<M: SharedMemory> {
+    out: Outbox<M>,
+    inbox: Inbox<M>,
+    notifier: Notifier<M>,
+    state: M::Word,
+    features: Features,
+    calls: CallTable,
+    poisoned: Option<ProtocolViolation>,
+}
+
+/// A call that was handed to the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its id; the answer carries it again.
+    pub call: CallId,
+    /// Whether the worker sleeps and must be woken.
+    pub wake: bool,
+}
+
+/// The answer to one call.
+#[derive(Debug)]
+pub struct Answer {
+    /// The call, which is no longer in flight.
+    pub call: CallId,
+    /// Whether the value is the error of a failed call.
+    pub rejected: bool,
+    /// The value.
+    pub payload: Payload<'static>,
+    /// Whether the worker sleeps and must be woken, because it may wait for arena space.
+    pub wake: bool,
+}
+
+impl<M: SharedMemory> HostLane<M> {
+    /// Announces the host in a segment that it has just created: stores epoch, pid and state.
+    ///
+    /// # Errors
+    ///
+    /// The layout does not fit the memory.
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn announce(memory: &M, layout: &Layout, pid: u32) -> Result<(), AttachError> {
+        let control = layout.host_control();
+        memory.word(control.epoch)?.store_relaxed(layout.fields().epoch);
+        memory.word(control.pid)?.store_relaxed(pid);
+        // E6: release store. Epoch and pid are visible before the state.
+        memory.word(control.state)?.store_release(LaneState::Open.word());
+        Ok(())
+    }
+
+    /// Connects to the worker; `None` while it has not said that it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The worker speaks for another epoch, accepted features that were not offered, or left already.
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn connect(
+        memory: &M,
+        layout: &Layout,
+        max_payload: u32,
+    ) -> Result<Option<Self>, LaneError> {
+        let theirs = layout.worker_control();
+        let mine = layout.host_control();
+        // E6: acquire load, pairs with the release store in `WorkerLane::open`.
+        let state = memory.word(theirs.state)?.load_acquire();
+        match LaneState::from_word(state) {
+            Some(LaneState::Absent) => return Ok(None),
+            Some(LaneState::Open) => {}
+            _ => return Err(ProtocolViolation::State { state }.into()),
+        }
+        let fields = layout.fields();
+        let found = memory.word(theirs.epoch)?.load_relaxed();
+        if found != fields.epoch {
+            return Err(ProtocolViolation::Epoch { expected: fields.epoch, found }.into());
+        }
+        let offered = fields.required.or(fields.optional);
+        let accepted = Features::from_bits(memory.word(theirs.features)?.load_relaxed());
+        if !offered.contains(accepted) || !accepted.contains(fields.required) {
+            let (offered, accepted) = (offered.bits(), accepted.bits());
+            return Err(ProtocolViolation::Features { offered, accepted }.into());
+        }
+        memory.word(mine.features)?.store_relaxed(accepted.bits());
+        let stamps = stamps(accepted);
+        Ok(Some(Self {
+            out: Outbox::new(memory, layout, Direction::Request, stamps, max_payload)?,
+            inbox: Inbox::new(memory, layout, Direction::Response, stamps, max_payload)?,
+            notifier: Notifier::new(memory, &mine, &theirs)?,
+            state: memory.word(mine.state)?,
+            features: accepted,
+            calls: CallTable::default(),
+            poisoned: None,
+        }))
+    }
+
+    /// The waiter with which the host sleeps until this lane's worker rings.
+    ///
+    /// # Errors
+    ///
+    /// The layout does not fit the memory.
+    pub fn waiter(memory: &M, layout: &Layout) -> Result<Waiter<M>, AttachError> {
+        Waiter::new(memory, &layout.host_control(), &layout.worker_control())
+    }
+
+    /// Hands a call to the worker.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent; see [`SendError`].
+    #[inline]
+    pub fn submit(&mut self, function: u16, payload: &Payload<'_>) -> Result<Submitted, SendError> {
+        if let Some(violation) = self.poisoned {
+            return Err(SendError::Poisoned(violation));
+        }
+        let call = self.calls.begin().ok_or(SendError::Full)?;
+        let word0 = Word0::Call { function, abort: None };
+        if let Err(error) = self.out.send(word0, call.word(), payload) {
+            self.calls.end(call.word());
+            if let SendError::Poisoned(violation) = error {
+                self.poisoned = Some(violation);
+            }
+            return Err(error);
+        }
+        Ok(Submitted { call, wake: self.notifier.notify() })
+    }
+
+    /// An answer, if it is cheap to see one: for spinning.
+    ///
+    /// # Errors
+    ///
+    /// The worker broke the protocol; the lane is poisoned.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Option<Answer>, ProtocolViolation> {
+        self.next(Inbox::poll)
+    }
+
+    /// An answer, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The worker broke the protocol; the lane is poisoned.
+    #[inline]
+    pub fn take(&mut self) -> Result<Option<Answer>, ProtocolViolation> {
+        self.next(Inbox::take)
+    }
+
+    /// Whether an answer is pending: the look before sleeping.
+    ///
+    /// # Errors
+    ///
+    /// The worker broke the protocol; the lane is poisoned.
+    pub fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
+        if let Some(violation) = self.poisoned {
+            return Err(violation);
+        }
+        self.inbox.is_pending().inspect_err(|violation| self.poisoned = Some(*violation))
+    }
+
+    /// Asks the worker to end. The caller must wake it.
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn close(&mut self) {
+        // E6: release store, pairs with the acquire load in `WorkerLane::host_state`.
+        self.state.store_release(LaneState::Closing.word());
+        self.notifier.advance();
+    }
+
+    /// How many calls are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.calls.len()
+    }
+
+    /// Whether one more call can be in flight.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.calls.len() < SLOTS
+    }
+
+    /// The features in force.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// What the worker did wrong, if it did.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<ProtocolViolation> {
+        self.poisoned
+    }
+
+    /// The bell that the worker sleeps on.
+    #[must_use]
+    pub fn bell(&self) -> &M::Word {
+        self.notifier.bell()
+    }
+
+    #[inline]
+    fn next(
+        &mut self,
+        read: impl FnOnce(&mut Inbox<M>) -> Result<Option<crate::transfer::Received>, ProtocolViolation>,
+    ) -> Result<Option<Answer>, ProtocolViolation> {
+        if let Some(violation) = self.poisoned {
+            return Err(violation);
+        }
+        self.answer(read).inspect_err(|violation| self.poisoned = Some(*violation))
+    }
+
+    #[inline]
+    fn answer(
+        &mut self,
+        read: impl FnOnce(&mut Inbox<M>) -> Result<Option<crate::transfer::Received>, ProtocolViolation>,
+    ) -> Result<Option<Answer>, ProtocolViolation> {
+        let Some(received) = read(&mut self.inbox)? else { return Ok(None) };
+        let unknown = ProtocolViolation::UnknownCall { slot: received.slot, call: received.call };
+        let call = self.calls.end(received.call).ok_or(unknown)?;
+        let Word0::Answer { rejected } = received.word0 else { return Err(unknown) };
+        let wake = received.freed && self.notifier.notify();
+        Ok(Some(Answer { call, rejected, payload: received.payload, wake }))
+    }
+}
+
+/// Whether these features in force mean that senders stamp.
+pub(crate) fn stamps(features: Features) -> Stamps {
+    if features.contains(Features::STAMPS) { Stamps::On } else { Stamps::Off }
+}
+
+/// Why two sides of a lane did not connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaneError {
+    /// The other side broke the protocol.
+    #[error(transparent)]
+    Violation(#[from] ProtocolViolation),
+    /// The layout does not fit the memory.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+}

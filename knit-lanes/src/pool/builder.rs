@@ -1,0 +1,133 @@
+//! Settings of a pool.
+
+use crate::Error;
+use crate::error::StartError;
+use crate::pool::Pool;
+use crate::process::Program;
+use crate::tasks::Tasks;
+use core::time::Duration;
+use knit_codec::Limits;
+use knit_proto::{Direction, Geometry};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Settings of a pool. Each has a default.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `start`"]
+pub struct Builder {
+    pub(super) processes: usize,
+    pub(super) program: Option<Program>,
+    pub(super) limits: Limits,
+    pub(super) arena: u32,
+    pub(super) arena_reserved: u32,
+    pub(super) spin: Duration,
+    pub(super) ready_timeout: Duration,
+    pub(super) drain_timeout: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            processes: cores,
+            program: None,
+            limits: Limits::default(),
+            arena: 64 << 20,
+            arena_reserved: 64 << 10,
+            // Spinning with one core would only keep the other side from running.
+            spin: if cores > 1 { Duration::from_micros(50) } else { Duration::ZERO },
+            ready_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Builder {
+    /// How many worker processes. Default: one for each core.
+    pub fn processes(mut self, count: usize) -> Self {
+        self.processes = count;
+        self
+    }
+
+    /// The program that workers run, with its arguments. It must call `Tasks::serve_if_worker`.
+    /// Default: this program, without arguments.
+    pub fn command<I>(mut self, program: impl Into<PathBuf>, arguments: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString>,
+    {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        self.program = Some(Program::new(program.into(), arguments));
+        self
+    }
+
+    /// Limits of payloads. Default: 8 MiB for each, see [`Limits`]. The payload limit may be at most
+    /// an eighth of the arena.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Length of each lane's two arenas, in bytes; a multiple of 64. Address space is reserved, memory
+    /// is taken as it is used. Default: 64 MiB.
+    pub fn arena_bytes(mut self, bytes: u32) -> Self {
+        self.arena = bytes;
+        self
+    }
+
+    /// How long a side that has nothing to do spins before it sleeps. Default: 50 us, or nothing on
+    /// a machine with one core. At most a second.
+    pub fn spin(mut self, limit: Duration) -> Self {
+        self.spin = limit;
+        self
+    }
+
+    /// How long a worker may take to say that it is ready. Default: 10 s.
+    pub fn ready_timeout(mut self, limit: Duration) -> Self {
+        self.ready_timeout = limit;
+        self
+    }
+
+    /// How long dropping the pool waits for calls in flight. After that they fail and their workers
+    /// are killed. Default: 30 s.
+    pub fn drain_timeout(mut self, limit: Duration) -> Self {
+        self.drain_timeout = limit;
+        self
+    }
+
+    /// Starts the workers and waits until all of them are ready.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that went wrong; the workers that had started are ended.
+    pub fn start(self, tasks: Tasks) -> Result<Pool, Error> {
+        Ok(Pool::start(&self, &tasks)?)
+    }
+
+    /// The geometry of every lane, once all settings are known to work.
+    pub(super) fn check(&self) -> Result<Geometry, StartError> {
+        let refuse = |setting, problem| Err(StartError::Setting { setting, problem });
+        if self.processes == 0 {
+            return Err(StartError::NoWorkers);
+        }
+        let geometry = match Geometry::new(self.arena, self.arena, 0) {
+            Ok(geometry) => geometry,
+            Err(error) => return refuse("arena_bytes", error.to_string()),
+        };
+        let most = geometry.arena_bytes(Direction::Request) / 8;
+        let payload = self.limits.payload;
+        if payload > most {
+            return refuse(
+                "limits",
+                format!(
+                    "payloads of {payload} bytes: an arena of {} bytes takes at most {most}",
+                    self.arena
+                ),
+            );
+        }
+        if self.spin > Duration::from_secs(1) {
+            return refuse("spin", format!("{:?}: at most 1s", self.spin));
+        }
+        Ok(geometry)
+    }
+}

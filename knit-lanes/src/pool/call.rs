@@ -1,0 +1,261 @@
+//! One call: its state, and the handle that waits for it.
+
+use super::shared::Shared;
+use crate::error::{CallError, TaskFailure};
+use crate::tasks::Task;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use knit_codec::{Decode, Encode, ErrorValue, Payload};
+use knit_ring::FutexPair;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Instant;
+
+/// What a call came to.
+pub(super) type Outcome = Result<Payload<'static>, CallError>;
+
+/// State of one call, shared by its handle, its lane and the queue.
+#[derive(Debug)]
+pub(super) struct CallState {
+    /// 0 until the outcome is there, then 1.
+    done: AtomicU32,
+    /// The lane that has the call; `QUEUED` before that.
+    lane: AtomicUsize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    outcome: Option<Outcome>,
+    waker: Option<Waker>,
+    sleeper: Option<Sleeper>,
+}
+
+/// How the thread that waits for a call sleeps.
+#[derive(Debug)]
+pub(super) enum Sleeper {
+    /// Parked.
+    Parked(Thread),
+    /// On a lane's bell.
+    Bell(FutexPair),
+}
+
+impl Sleeper {
+    fn wake(&self) {
+        match self {
+            Self::Parked(thread) => thread.unpark(),
+            Self::Bell(bell) => bell.ring_local(),
+        }
+    }
+}
+
+const QUEUED: usize = usize::MAX;
+
+impl CallState {
+    fn new(outcome: Option<Outcome>) -> Arc<Self> {
+        Arc::new(Self {
+            done: AtomicU32::new(outcome.is_some().into()),
+            lane: AtomicUsize::new(QUEUED),
+            inner: Mutex::new(Inner { outcome, waker: None, sleeper: None }),
+        })
+    }
+
+    #[inline]
+    pub(super) fn is_done(&self) -> bool {
+        // Acquire: pairs with the release store in `complete`.
+        self.done.load(Ordering::Acquire) != 0
+    }
+
+    /// The lane that has the call, unless it is still queued.
+    #[inline]
+    pub(super) fn lane(&self) -> Option<usize> {
+        // Relaxed: a hint where to look; the outcome is what counts.
+        Some(self.lane.load(Ordering::Relaxed)).filter(|lane| *lane != QUEUED)
+    }
+
+    pub(super) fn set_lane(&self, lane: usize) {
+        // Relaxed: see `lane`.
+        self.lane.store(lane, Ordering::Relaxed);
+    }
+
+    /// Sets the outcome and wakes whoever waits for it. Returns whether a future was waiting.
+    #[inline]
+    pub(super) fn complete(&self, outcome: Outcome) -> bool {
+        let (waker, sleeper) = {
+            let mut inner = self.lock();
+            inner.outcome = Some(outcome);
+            // Release: whoever sees 1 finds the outcome.
+            self.done.store(1, Ordering::Release);
+            (inner.waker.take(), inner.sleeper.take())
+        };
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+        match waker {
+            Some(waker) => {
+                waker.wake();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes how the calling thread is about to sleep; false when the call is done already.
+    pub(super) fn sleep_as(&self, sleeper: Sleeper) -> bool {
+        let mut inner = self.lock();
+        if inner.outcome.is_some() {
+            return false;
+        }
+        inner.sleeper = Some(sleeper);
+        true
+    }
+
+    /// The calling thread is awake.
+    pub(super) fn awake(&self) {
+        self.lock().sleeper = None;
+    }
+
+    /// Wakes the thread that waits for this call, if one sleeps.
+    pub(super) fn wake_sleeper(&self) {
+        if let Some(sleeper) = &self.lock().sleeper {
+            sleeper.wake();
+        }
+    }
+
+    fn take_outcome(&self) -> Option<Outcome> {
+        if self.is_done() { self.lock().outcome.take() } else { None }
+    }
+
+    /// Leaves a waker. Some: the outcome is there, nothing was left. Otherwise whether this is the
+    /// first waker.
+    fn leave_waker(&self, waker: &Waker) -> Result<bool, Outcome> {
+        let mut inner = self.lock();
+        if let Some(outcome) = inner.outcome.take() {
+            return Err(outcome);
+        }
+        let first = inner.waker.is_none();
+        match &mut inner.waker {
+            Some(left) => left.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        Ok(first)
+    }
+
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call under way: a future, and [`Call::wait`] blocks.
+///
+/// The call runs whether anybody waits or not; dropping the handle drops the answer.
+#[must_use = "the answer of a call that is dropped is lost; use `.wait()` or `.await`"]
+pub struct Call<T> {
+    shared: Arc<Shared>,
+    state: Arc<CallState>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: Decode> Call<T> {
+    #[inline]
+    pub(super) fn start<In: Encode>(shared: &Arc<Shared>, task: Task<In, T>, argument: In) -> Self {
+        let refused = |error| CallState::new(Some(Err(error)));
+        let state = if task.table() != shared.table {
+            refused(CallError::ForeignTask)
+        } else {
+            match argument.encode_owned(&shared.limits) {
+                Ok(payload) => {
+                    let state = CallState::new(None);
+                    shared.submit(task.index(), payload, &state);
+                    state
+                }
+                Err(error) => refused(error.into()),
+            }
+        };
+        Self { shared: Arc::clone(shared), state, value: PhantomData }
+    }
+
+    /// Blocks until the call has ended: spins for a while, then sleeps.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no value.
+    pub fn wait(self) -> Result<T, CallError> {
+        self.shared.wait(&self.state, None);
+        let outcome = self.state.take_outcome().unwrap_or(Err(CallError::Closed));
+        self.decode(outcome)
+    }
+
+    /// Blocks until the call has ended or `timeout` has passed. The call goes on in the second case,
+    /// and its handle comes back.
+    ///
+    /// # Errors
+    ///
+    /// The handle, when the time was over.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, CallError>, Self> {
+        self.shared.wait(&self.state, Instant::now().checked_add(timeout));
+        match self.state.take_outcome() {
+            Some(outcome) => Ok(self.decode(outcome)),
+            None => Err(self),
+        }
+    }
+
+    /// Whether the call has ended. Looks for answers, does not block.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        if !self.state.is_done() {
+            self.shared.poll_for(&self.state);
+        }
+        self.state.is_done()
+    }
+
+    fn decode(&self, outcome: Outcome) -> Result<T, CallError> {
+        Ok(T::decode(outcome?, &self.shared.limits)?)
+    }
+}
+
+impl<T: Decode> Future for Call<T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.shared.poll_for(&self.state);
+        match self.state.leave_waker(context.waker()) {
+            Err(outcome) => Poll::Ready(self.decode(outcome)),
+            Ok(first) => {
+                if first {
+                    self.shared.future_waits();
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("done", &self.state.is_done()).finish_non_exhaustive()
+    }
+}
+
+/// The outcome that an answer stands for.
+#[inline]
+pub(super) fn outcome(
+    rejected: bool,
+    payload: Payload<'static>,
+    limits: &knit_codec::Limits,
+) -> Outcome {
+    if !rejected {
+        return Ok(payload);
+    }
+    // A rejected call carries an error value; anything else is some other language's thrown value.
+    let tag = payload.tag();
+    let error = ErrorValue::decode(payload, limits)
+        .unwrap_or_else(|_| ErrorValue::new("Error", format!("the task threw a {tag}")));
+    Err(CallError::Task { failure: TaskFailure::from_name(error.name()), error })
+}

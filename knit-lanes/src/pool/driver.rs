@@ -1,0 +1,63 @@
+//! Drives calls that no thread waits for: futures, the queue, and the drain of a closing pool.
+
+use super::shared::Shared;
+use crate::worker::Spin;
+use core::time::Duration;
+use knit_ring::FutexBell;
+use std::time::Instant;
+
+/// The driver thread: serves futures and the queue until the pool closes.
+pub(super) fn run(shared: &Shared) {
+    while !shared.is_closing() {
+        let local = shared.driver.local();
+        if shared.needs_driver() {
+            drive(shared, None, || shared.needs_driver() && !shared.is_closing());
+        } else if !shared.is_closing() {
+            shared.driver.wait_any::<knit_ring::Mapping>(&[], local, None);
+        }
+    }
+}
+
+/// Drives every lane while `wanted` and until `deadline`.
+pub(super) fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn() -> bool) {
+    let mut spin = Spin::new(shared.spin);
+    loop {
+        let local = shared.driver.local();
+        let remaining = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+        if !wanted() || remaining == Some(Duration::ZERO) {
+            return;
+        }
+        if shared.lanes.iter().fold(false, |any, lane| lane.poll(shared, false) | any) {
+            spin = Spin::new(shared.spin);
+        } else if spin.over() {
+            sleep(shared, local, remaining, &wanted);
+        } else {
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// Sleeps on the bells of all lanes that no waiting thread sleeps on.
+fn sleep(shared: &Shared, local: u32, timeout: Option<Duration>, wanted: &impl Fn() -> bool) {
+    let mut turns: Vec<_> = shared
+        .lanes
+        .iter()
+        .filter_map(|lane| lane.turn.try_take().map(|turn| (lane, turn)))
+        .collect();
+    let tickets: Vec<_> =
+        turns.iter_mut().map(|(_, turn)| turn.waiter.announce(&FutexBell)).collect();
+    let progress = shared.lanes.iter().fold(false, |any, lane| lane.poll(shared, true) | any);
+    if !progress && wanted() {
+        let bells: Vec<_> = turns
+            .iter()
+            .zip(&tickets)
+            .map(|((_, turn), ticket)| (turn.waiter.bell(), ticket.bell))
+            .collect();
+        shared.driver.wait_any(&bells, local, timeout);
+    }
+    for (lane, mut turn) in turns {
+        turn.waiter.retract();
+        lane.turn.give_back(turn);
+        lane.turn.pass_on();
+    }
+}

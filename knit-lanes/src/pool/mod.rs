@@ -1,0 +1,162 @@
+//! The runtime: worker processes, calls, waiting, restarts.
+//!
+//! Who does what:
+//!
+//! - A thread that *calls* encodes the argument and submits it under the lane's lock; when no lane
+//!   has room, the call waits in the pool's queue.
+//! - A thread that *waits* polls its lane itself: no other thread is woken to hand over an answer.
+//!   After a bounded spin one thread of each lane sleeps on the lane's bell; others that wait for
+//!   the same lane sleep until their own call is done, or until it is their turn.
+//! - The *driver* thread does the same for calls that nobody waits for in that way: futures, and
+//!   calls in the queue. It sleeps while there are none.
+//! - A *supervisor* thread for each lane starts the worker's process, sleeps until it ends, fails
+//!   the calls that were with it, and starts another one.
+
+mod builder;
+mod call;
+mod driver;
+mod lane;
+mod shared;
+mod supervisor;
+mod turn;
+
+pub use builder::Builder;
+pub use call::Call;
+
+use crate::error::{CallError, StartError};
+use crate::tasks::{Task, Tasks, UnknownTask};
+use core::fmt;
+use core::time::Duration;
+use knit_codec::{Decode, Encode, Limits};
+use shared::Shared;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// A pool of worker processes.
+///
+/// Calls can be made from many threads at once. Dropping the pool waits for the calls in flight and
+/// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind.
+pub struct Pool {
+    shared: Arc<Shared>,
+    supervisors: Vec<JoinHandle<()>>,
+    driver: Option<JoinHandle<()>>,
+}
+
+/// How long an idle worker may take to end after it was asked to.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+impl Pool {
+    /// Settings of a pool to be started.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn start(builder: &Builder, tasks: &Tasks) -> Result<Self, StartError> {
+        if std::env::var_os(crate::BOOT_ENV).is_some() {
+            return Err(StartError::InsideWorker);
+        }
+        let shared = Arc::new(Shared::new(builder, tasks)?);
+        let mut pool = Self { shared: Arc::clone(&shared), supervisors: Vec::new(), driver: None };
+        for index in 0..shared.lanes.len() {
+            let shared = Arc::clone(&shared);
+            let name = format!("knit-lane-{index}");
+            pool.supervisors.push(spawn(name, move || supervisor::run(&shared, index))?);
+        }
+        for lane in &shared.lanes {
+            // An error drops the pool, which ends the other workers.
+            lane.wait_until_started(&shared)?;
+        }
+        pool.driver = Some(spawn("knit-driver".to_owned(), move || driver::run(&shared))?);
+        Ok(pool)
+    }
+
+    /// Calls a task. Never blocks: when every lane is full the call is queued. What goes wrong is
+    /// reported by the [`Call`].
+    #[inline]
+    pub fn call<In, Out>(&self, task: Task<In, Out>, argument: In) -> Call<Out>
+    where
+        In: Encode,
+        Out: Decode,
+    {
+        Call::start(&self.shared, task, argument)
+    }
+
+    /// The handle of a task by its name, for callers that do not have it. The types are the caller's
+    /// claim: an argument or answer of another type is an error of the call.
+    ///
+    /// # Errors
+    ///
+    /// The pool was started without a task of this name.
+    pub fn task<In, Out>(&self, name: &str) -> Result<Task<In, Out>, UnknownTask> {
+        let found = self.shared.names.iter().position(|known| known == name);
+        match found.and_then(|index| u16::try_from(index).ok()) {
+            Some(index) => Ok(Task::new(index, self.shared.table)),
+            None => Err(UnknownTask { name: name.to_owned(), known: self.shared.names.clone() }),
+        }
+    }
+
+    /// How many lanes the pool has.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.shared.lanes.len()
+    }
+
+    /// Process ids of the workers that are ready, one for each lane that has one.
+    #[must_use]
+    pub fn worker_ids(&self) -> Vec<u32> {
+        self.shared.lanes.iter().filter_map(|lane| lane.worker_id()).collect()
+    }
+
+    /// How many calls are with workers or in the queue.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.unfinished()
+    }
+
+    /// The limits of payloads.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        // Without a driver the pool did not start, and has no calls.
+        if let Some(driver) = self.driver.take() {
+            let end = Instant::now().checked_add(shared.drain_timeout);
+            driver::drive(shared, end, || shared.unfinished() > 0 && shared.has_workers());
+            shared.set_closing();
+            // A panic of a pool thread was printed when it happened.
+            let _ = driver.join();
+        }
+        shared.set_closing();
+        let drained = shared.unfinished() == 0;
+        for lane in &shared.lanes {
+            lane.close();
+        }
+        for lane in &shared.lanes {
+            lane.end(if drained { CLOSE_GRACE } else { Duration::ZERO });
+        }
+        for supervisor in self.supervisors.drain(..) {
+            let _ = supervisor.join();
+        }
+        shared.fail_queue(&CallError::Closed);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("lanes", &self.lanes()).finish_non_exhaustive()
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(run)
+        .map_err(StartError::system("start a thread of the pool"))
+}

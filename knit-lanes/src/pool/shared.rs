@@ -1,0 +1,299 @@
+//! What the threads of a pool share: lanes, queue, settings.
+
+use super::builder::Builder;
+use super::call::{CallState, Outcome, Sleeper};
+use super::lane::{Lane, Offered};
+use crate::error::{CallError, StartError};
+use crate::process::{Program, creator};
+use crate::tasks::{Table, Tasks};
+use crate::worker::Spin;
+use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
+use core::time::Duration;
+use knit_codec::{Limits, Payload};
+use knit_proto::{CreatorId, Geometry};
+use knit_ring::FutexPair;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What the threads of a pool share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) lanes: Vec<Lane>,
+    pub(super) names: Vec<String>,
+    pub(super) table: Table,
+    pub(super) limits: Limits,
+    pub(super) geometry: Geometry,
+    pub(super) arena_reserved: u32,
+    pub(super) program: Program,
+    pub(super) creator: CreatorId,
+    pub(super) spin: Duration,
+    pub(super) ready_timeout: Duration,
+    pub(super) drain_timeout: Duration,
+    /// Wakes the driver.
+    pub(super) driver: FutexPair,
+    /// The lane that the next call tries first.
+    next: AtomicUsize,
+    queue: Mutex<VecDeque<Queued>>,
+    /// Length of the queue.
+    queued: AtomicUsize,
+    /// Calls that a future waits for. Counted when the waker is left and when the call is done, in
+    /// either order: it can be -1 for a moment.
+    futures: AtomicIsize,
+    /// Lanes that have or will have a worker.
+    alive: AtomicUsize,
+    /// Why the last lane gave up.
+    last_error: Mutex<Option<StartError>>,
+    /// 1 once the pool is being dropped.
+    closing: AtomicU32,
+}
+
+/// A call that no lane has taken yet.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) function: u16,
+    pub(super) payload: Payload<'static>,
+    pub(super) state: Arc<CallState>,
+}
+
+impl Shared {
+    pub(super) fn new(builder: &Builder, tasks: &Tasks) -> Result<Self, StartError> {
+        let geometry = builder.check()?;
+        let names = tasks.check()?;
+        Ok(Self {
+            lanes: (0..builder.processes).map(Lane::new).collect(),
+            names,
+            table: tasks.table(),
+            limits: builder.limits,
+            geometry,
+            arena_reserved: builder.arena_reserved,
+            program: builder.program.clone().unwrap_or_else(Program::current),
+            creator: creator(),
+            spin: builder.spin,
+            ready_timeout: builder.ready_timeout,
+            drain_timeout: builder.drain_timeout,
+            driver: FutexPair::default(),
+            next: AtomicUsize::new(0),
+            queue: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            futures: AtomicIsize::new(0),
+            alive: AtomicUsize::new(builder.processes),
+            last_error: Mutex::default(),
+            closing: AtomicU32::new(0),
+        })
+    }
+
+    /// Hands a call to the next lane that has room, in rotation; to the queue when none has.
+    #[inline]
+    pub(super) fn submit(&self, function: u16, payload: Payload<'static>, state: &Arc<CallState>) {
+        let call = Queued { function, payload, state: Arc::clone(state) };
+        // Calls that already wait go first.
+        if !self.has_queue() {
+            // Relaxed: any rotation will do.
+            let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
+            let (before, after) = self.lanes.split_at(first);
+            for lane in after.iter().chain(before) {
+                if let Offered::Taken = lane.offer(self, &call) {
+                    return;
+                }
+            }
+        }
+        self.enqueue(call);
+    }
+
+    #[cold]
+    fn enqueue(&self, call: Queued) {
+        let mut queue = self.queue();
+        queue.push_back(call);
+        // Release, as in `next_queued`: whoever sees the count finds the call.
+        self.queued.store(queue.len(), Ordering::Release);
+        drop(queue);
+        if !self.has_workers() {
+            self.fail_queue(&self.no_workers());
+        }
+        self.driver.ring_local();
+    }
+
+    #[inline]
+    pub(super) fn has_queue(&self) -> bool {
+        // Acquire: pairs with the release stores of the queue's length.
+        self.queued.load(Ordering::Acquire) != 0
+    }
+
+    pub(super) fn next_queued(&self) -> Option<Queued> {
+        let mut queue = self.queue();
+        let call = queue.pop_front();
+        self.queued.store(queue.len(), Ordering::Release);
+        call
+    }
+
+    pub(super) fn put_back(&self, call: Queued) {
+        let mut queue = self.queue();
+        queue.push_front(call);
+        self.queued.store(queue.len(), Ordering::Release);
+    }
+
+    pub(super) fn fail_queue(&self, error: &CallError) {
+        while let Some(call) = self.next_queued() {
+            self.complete(&call.state, Err(error.clone()));
+        }
+    }
+
+    /// Sets the outcome of a call and wakes whoever waits for it.
+    #[inline]
+    pub(super) fn complete(&self, call: &CallState, outcome: Outcome) {
+        if call.complete(outcome) {
+            // Relaxed: the driver looks again when it is woken, and one look too many is harmless.
+            self.futures.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A future has begun to wait for a call.
+    pub(super) fn future_waits(&self) {
+        // Relaxed: `ring_local` orders it before the driver's next look.
+        self.futures.fetch_add(1, Ordering::Relaxed);
+        self.driver.ring_local();
+    }
+
+    /// Whether calls wait that no waiting thread looks after.
+    pub(super) fn needs_driver(&self) -> bool {
+        self.has_queue() || self.futures.load(Ordering::Relaxed) > 0
+    }
+
+    /// Looks for the answer to a call, where it can be.
+    #[inline]
+    pub(super) fn poll_for(&self, call: &CallState) {
+        match call.lane() {
+            Some(lane) => {
+                self.lanes[lane].poll(self, false);
+            }
+            None => {
+                for lane in &self.lanes {
+                    lane.poll(self, false);
+                }
+            }
+        }
+    }
+
+    /// Blocks until the call is done or `deadline` has come.
+    #[inline]
+    pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
+        let mut spin = Spin::new(self.spin);
+        while !call.is_done() {
+            self.poll_for(call);
+            if call.is_done() {
+                return;
+            }
+            if spin.over() {
+                return self.wait_asleep(call, deadline);
+            }
+            core::hint::spin_loop();
+        }
+    }
+
+    #[cold]
+    fn wait_asleep(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
+        loop {
+            let lane = call.lane();
+            match lane {
+                Some(lane) => {
+                    self.lanes[lane].poll(self, true);
+                    self.sleep(&self.lanes[lane], call, deadline);
+                }
+                None => self.sleep_queued(call, deadline),
+            }
+            // Somebody has to listen for the calls of others that are with this lane.
+            if let Some(lane) = lane
+                && !self.lanes[lane].turn.pass_on()
+                && self.needs_driver()
+            {
+                self.driver.ring_local();
+            }
+            if call.is_done() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until something happened that may concern a call that is with `lane`.
+    fn sleep(&self, lane: &Lane, call: &Arc<CallState>, deadline: Option<Instant>) {
+        if !call.sleep_as(Sleeper::Parked(std::thread::current())) {
+            return;
+        }
+        match lane.turn.take_or_follow(call) {
+            Some(mut turn) => {
+                if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
+                    let ready = || lane.poll(self, true) || call.is_done();
+                    turn.waiter.park(&lane.bell, remaining(deadline), ready);
+                }
+                lane.turn.give_back(turn);
+            }
+            None => park(deadline),
+        }
+        call.awake();
+    }
+
+    /// Sleeps until a call leaves the queue.
+    fn sleep_queued(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
+        if !call.sleep_as(Sleeper::Parked(std::thread::current())) {
+            return;
+        }
+        // A lane that takes the call sets its number before it wakes the sleeper.
+        if call.lane().is_none() {
+            self.driver.ring_local();
+            park(deadline);
+        }
+        call.awake();
+    }
+
+    /// How many calls are with workers or in the queue.
+    pub(super) fn unfinished(&self) -> usize {
+        self.lanes.iter().map(Lane::in_flight).sum::<usize>() + self.queue().len()
+    }
+
+    /// A lane will have no worker any more. When it was the last one, what is queued fails.
+    pub(super) fn lane_gave_up(&self, error: StartError) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        // Release: whoever sees 0 finds the error.
+        if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.fail_queue(&self.no_workers());
+        }
+    }
+
+    /// Whether any lane has or will have a worker.
+    pub(super) fn has_workers(&self) -> bool {
+        // Acquire: pairs with the release in `lane_gave_up`.
+        self.alive.load(Ordering::Acquire) != 0
+    }
+
+    fn no_workers(&self) -> CallError {
+        let error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        CallError::NoWorkers(error.unwrap_or(StartError::Closed))
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        // Acquire: pairs with the release store in `set_closing`.
+        self.closing.load(Ordering::Acquire) != 0
+    }
+
+    /// Ends the driver and keeps supervisors from starting workers.
+    pub(super) fn set_closing(&self) {
+        self.closing.store(1, Ordering::Release);
+        self.driver.ring_local();
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remaining(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+}
+
+fn park(deadline: Option<Instant>) {
+    match remaining(deadline) {
+        Some(remaining) => std::thread::park_timeout(remaining),
+        None => std::thread::park(),
+    }
+}

@@ -1,0 +1,116 @@
+//! Keeps a worker process in a lane: starts it, sleeps until it ends, starts another.
+
+use super::lane::Lane;
+use super::shared::Shared;
+use crate::error::StartError;
+use crate::process::WorkerExit;
+use crate::{Boot, HostLane};
+use core::time::Duration;
+use knit_proto::{Features, HeaderFields, LANE_BLOCK_AT, LaneKind, Version};
+use knit_ring::{Mapping, SegmentError, create_segment};
+use std::time::Instant;
+
+/// Starts in a row that may fail before a lane is given up.
+const MAX_FAILED_STARTS: u32 = 5;
+/// A worker that lived at least this long is replaced at once.
+const SETTLED: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The supervisor thread of one lane.
+pub(super) fn run(shared: &Shared, index: usize) {
+    let lane = &shared.lanes[index];
+    let mut epoch = 0;
+    let mut failed_starts = 0;
+    // A worker that dies at once costs a pause; the first death of a settled one does not.
+    let mut pause = Duration::ZERO;
+    let error = loop {
+        epoch += 1;
+        let since = Instant::now();
+        let life = live(shared, lane, epoch);
+        if shared.is_closing() {
+            break StartError::Closed;
+        }
+        match life {
+            Ok(exit) => {
+                tracing::warn!(target: "lifecycle", lane = index, %exit, "worker died");
+                failed_starts = 0;
+            }
+            Err(error) => {
+                tracing::warn!(target: "lifecycle", lane = index, %error, "worker did not start");
+                failed_starts += 1;
+                // The pool's `start` reports a first failure to its caller.
+                if epoch == 1 || failed_starts == MAX_FAILED_STARTS {
+                    break error;
+                }
+            }
+        }
+        if since.elapsed() >= SETTLED && failed_starts == 0 {
+            pause = Duration::ZERO;
+        } else {
+            lane.pause(shared, pause);
+            pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        }
+    };
+    lane.give_up(error.clone());
+    shared.lane_gave_up(error);
+    shared.driver.ring_local();
+}
+
+/// One incarnation of the worker, on a segment of its own. Returns when its process has ended.
+fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartError> {
+    let memory = Mapping::create(LANE_BLOCK_AT + shared.geometry.block_bytes())?;
+    let layout = create_segment(
+        &memory,
+        &HeaderFields {
+            version: Version::CURRENT,
+            required: Features::FUTEX_BELLS,
+            optional: Features::STAMPS,
+            epoch,
+            creator: shared.creator,
+            kind: LaneKind::Process,
+            geometry: shared.geometry,
+            tasks: crate::boot::hash_names(&shared.names),
+            request_reserved: shared.arena_reserved,
+            response_reserved: shared.arena_reserved,
+        },
+    )?;
+    let unmapped = |error| StartError::Segment(SegmentError::OutOfBounds(error));
+    HostLane::announce(&memory, &layout, shared.creator.pid).map_err(unmapped)?;
+    let waiter = HostLane::waiter(&memory, &layout).map_err(unmapped)?;
+    // At most a second (`Builder::check`), so it fits.
+    let spin = u32::try_from(shared.spin.as_micros()).unwrap_or(u32::MAX);
+    let boot = Boot::new(epoch, lane.index, shared.limits.payload, spin, shared.names.clone());
+    let mut process = shared.program.start(&boot, memory.backing().file())?;
+    tracing::debug!(target: "lifecycle", lane = lane.index, pid = process.id(), epoch, "started");
+    lane.turn.replace(waiter, epoch);
+    lane.started(memory, layout, process.id(), process.killer());
+    shared.driver.ring_local();
+    // The pool may have begun to close before it could see this process.
+    if shared.is_closing() {
+        process.killer().kill();
+    }
+
+    let exit = match process.wait(Some(shared.ready_timeout)) {
+        Some(exit) => exit,
+        None if lane.is_started(shared) => wait(&mut process),
+        None => {
+            process.killer().kill();
+            let exit = wait(&mut process);
+            lane.ended(shared, exit);
+            shared.driver.ring_local();
+            return Err(StartError::NotReady { deadline: shared.ready_timeout });
+        }
+    };
+    let ended = lane.ended(shared, exit);
+    shared.driver.ring_local();
+    match ended.violation {
+        Some(violation) if !ended.was_open => Err(StartError::Violation(violation)),
+        _ if !ended.was_open => Err(StartError::Exited { exit }),
+        _ => Ok(exit),
+    }
+}
+
+fn wait(process: &mut crate::process::Process) -> WorkerExit {
+    process.wait(None).unwrap_or_else(|| unreachable!("a wait without end ends with the process"))
+}

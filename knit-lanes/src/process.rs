@@ -1,0 +1,172 @@
+//! Worker processes: starting, watching, ending.
+
+use crate::error::StartError;
+use crate::{BOOT_ENV, Boot};
+use core::fmt;
+use core::time::Duration;
+use knit_proto::CreatorId;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+/// How a worker's process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerExit {
+    /// It ended by itself, with this status.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl fmt::Display for WorkerExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with status {code}"),
+            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+        }
+    }
+}
+
+/// The program that workers run.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    pub(crate) fn new(path: PathBuf, arguments: Vec<OsString>) -> Self {
+        Self { path, arguments }
+    }
+
+    /// The program of this process, without arguments. The link of the kernel is used, so that it is
+    /// the same file even when another one has taken its place on disk.
+    pub(crate) fn current() -> Self {
+        Self { path: PathBuf::from("/proc/self/exe"), arguments: Vec::new() }
+    }
+
+    /// Starts the program as a worker: the segment is its standard input, the boot description is
+    /// in its environment. Output streams, working directory and the rest of the environment are
+    /// inherited.
+    pub(crate) fn start(
+        &self,
+        boot: &Boot,
+        segment: BorrowedFd<'_>,
+    ) -> Result<Process, StartError> {
+        let segment = segment
+            .try_clone_to_owned()
+            .map_err(StartError::system("duplicate the segment's descriptor"))?;
+        let child = Command::new(&self.path)
+            .args(&self.arguments)
+            .env(BOOT_ENV, boot.to_json()?)
+            .stdin(Stdio::from(segment))
+            .spawn()
+            .map_err(|error| StartError::Spawn {
+                program: self.path.display().to_string(),
+                error: Arc::new(error),
+            })?;
+        Process::watch(child)
+    }
+}
+
+/// A worker process that is a child of this process and not yet reaped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    handle: Arc<OwnedFd>,
+}
+
+/// Something to end a process with, from any thread and at any time: does nothing when the process
+/// has ended, whoever has its id now.
+#[derive(Clone, Debug)]
+pub(crate) struct Killer(Arc<OwnedFd>);
+
+impl Killer {
+    pub(crate) fn kill(&self) {
+        // The only error that can occur is that the process has ended already.
+        let _ = pidfd_send_signal(&*self.0, Signal::KILL);
+    }
+}
+
+impl Process {
+    fn watch(mut child: Child) -> Result<Self, StartError> {
+        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(handle) => Ok(Self { child, handle: Arc::new(handle) }),
+            Err(errno) => {
+                // Not reaped yet, so the id is still the child's.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(StartError::system("open a pidfd")(errno.into()))
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn killer(&self) -> Killer {
+        Killer(Arc::clone(&self.handle))
+    }
+
+    /// Waits until the process has ended and reaps it; `None` when `timeout` has passed before.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Option<WorkerExit> {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        loop {
+            let mut fds = [PollFd::new(&*self.handle, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, timeout.as_ref()) {
+                Ok(0) => return None,
+                Ok(_) => break,
+                // A signal handler ran. The time starts again: handlers are rare, deadlines generous.
+                Err(Errno::INTR) => {}
+                // Nothing else can happen to a valid descriptor; waiting for the child is right.
+                Err(_) => break,
+            }
+        }
+        Some(match self.child.wait() {
+            Ok(status) => match status.signal() {
+                Some(signal) => WorkerExit::Signal(signal),
+                None => WorkerExit::Code(status.code().unwrap_or_default()),
+            },
+            // Somebody else in this process reaped our child: how it ended is lost.
+            Err(_) => WorkerExit::Code(-1),
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Ends and reaps a child whose supervisor unwound; does nothing when `wait` saw the end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Inode of this process's pid namespace; 0 when `/proc` does not tell.
+pub(crate) fn pid_namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino())
+}
+
+/// Identity of this process, for the header of its segments.
+pub(crate) fn creator() -> CreatorId {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Field 22 of proc_pid_stat(5); the command in field 2 may hold spaces and parentheses.
+    let start_time = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_whitespace().nth(19))
+        .and_then(|field| field.parse().ok())
+        .unwrap_or_default();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    CreatorId { pid: std::process::id(), start_time, boot: crate::boot::fnv1a(boot.trim().bytes()) }
+}

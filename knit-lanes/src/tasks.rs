@@ -1,0 +1,231 @@
+//! The tasks of a program, by name and by typed handle.
+
+use crate::error::{StartError, TaskFailure};
+use core::any::Any;
+use core::fmt;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU32, Ordering};
+use knit_codec::{Decode, ErrorValue, Limits, Payload, Reply, ReplyError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Most tasks of one table: function indexes travel in sixteen bits.
+const MAX_TASKS: usize = 1 << 16;
+
+/// The tasks that a pool can call, or that a worker serves.
+///
+/// A program that is host and worker at once builds one table, first thing in `main`, and calls
+/// [`Tasks::serve_if_worker`] on it before anything else. A host that only calls workers of another
+/// program uses [`Tasks::declare`]. Tasks are known by name across programs: order does not matter.
+#[derive(Default)]
+pub struct Tasks {
+    entries: Vec<Entry>,
+    table: Table,
+}
+
+struct Entry {
+    name: String,
+    run: Option<Runner>,
+}
+
+/// A task with its types erased: payload in, payload out.
+type Runner = Box<dyn Fn(Payload<'static>, &Limits) -> Outcome + Send + Sync>;
+
+/// What a task came to: its value, or its error value and how it failed.
+pub(crate) type Outcome = Result<Payload<'static>, (TaskFailure, ErrorValue)>;
+
+/// Tells handles of one table from those of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Table(u32);
+
+impl Default for Table {
+    fn default() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Relaxed: only the value matters.
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Tasks {
+    /// No tasks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a task. The handle says what `Pool::call` takes and returns.
+    ///
+    /// The function may return a value, or a `Result` whose error becomes an error value with its
+    /// chain of causes. A panic becomes an error value too.
+    ///
+    /// A second task of the same name is an error when the pool starts.
+    pub fn add<In, R>(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Fn(In) -> R + Send + Sync + 'static,
+    ) -> Task<In, R::Value>
+    where
+        In: Decode,
+        R: Reply,
+    {
+        let run = move |payload: Payload<'static>, limits: &Limits| {
+            let argument = In::decode(payload, limits).map_err(|error| {
+                let text = format!("the argument is not {}: {error}", In::expected());
+                failed(TaskFailure::Argument, text)
+            })?;
+            match catch_unwind(AssertUnwindSafe(|| task(argument).reply(limits))) {
+                Ok(Ok(payload)) => Ok(payload),
+                Ok(Err(ReplyError::Rejected(error))) => Err((TaskFailure::Returned, error)),
+                Ok(Err(error)) => Err(failed(TaskFailure::Result, error.to_string())),
+                Err(panic) => Err(failed(TaskFailure::Panicked, panic_text(&*panic))),
+            }
+        };
+        self.push(name.into(), Some(Box::new(run)))
+    }
+
+    /// Adds a task that only workers of another program have.
+    pub fn declare<In, Out>(&mut self, name: impl Into<String>) -> Task<In, Out> {
+        self.push(name.into(), None)
+    }
+
+    /// Turns this process into a worker when a pool started it as one; never returns then.
+    /// Otherwise returns at once. Call it before anything else that has an effect.
+    ///
+    /// The process ends with status 0 when the pool asks it to, with
+    /// [`EXIT_BOOT_FAILED`](crate::EXIT_BOOT_FAILED) when it cannot attach to the pool's segment,
+    /// and with [`EXIT_VIOLATION`](crate::EXIT_VIOLATION) when the host breaks the protocol; the
+    /// reason is printed to standard error. It is killed when the host's process ends.
+    pub fn serve_if_worker(&self) {
+        if std::env::var_os(crate::BOOT_ENV).is_some() {
+            std::process::exit(crate::worker::serve(self));
+        }
+    }
+
+    /// Names, in the order in which the tasks were added.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        self.table
+    }
+
+    /// Names of a table that a pool can use.
+    pub(crate) fn check(&self) -> Result<Vec<String>, StartError> {
+        if self.entries.len() > MAX_TASKS {
+            return Err(StartError::TooManyTasks { tasks: self.entries.len(), max: MAX_TASKS });
+        }
+        let mut names: Vec<_> = self.names().map(str::to_owned).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(StartError::DuplicateTask { name: pair[0].clone() });
+        }
+        Ok(self.names().map(str::to_owned).collect())
+    }
+
+    /// For each of the host's names, the task of this table.
+    pub(crate) fn bind(&self, names: Vec<String>) -> Bound<'_> {
+        let runners = names
+            .iter()
+            .map(|name| self.entries.iter().find(|entry| entry.name == *name)?.run.as_ref())
+            .collect();
+        Bound { tasks: self, names, runners }
+    }
+
+    fn push<In, Out>(&mut self, name: String, run: Option<Runner>) -> Task<In, Out> {
+        // A table with more entries than indexes is refused before any handle is used.
+        let index = u16::try_from(self.entries.len()).unwrap_or(u16::MAX);
+        self.entries.push(Entry { name, run });
+        Task { index, table: self.table, types: PhantomData }
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// A typed handle to a task: takes `In`, returns `Out`.
+pub struct Task<In, Out> {
+    index: u16,
+    table: Table,
+    types: PhantomData<fn(In) -> Out>,
+}
+
+impl<In, Out> Task<In, Out> {
+    pub(crate) fn new(index: u16, table: Table) -> Self {
+        Self { index, table, types: PhantomData }
+    }
+
+    pub(crate) fn index(self) -> u16 {
+        self.index
+    }
+
+    pub(crate) fn table(self) -> Table {
+        self.table
+    }
+}
+
+impl<In, Out> Clone for Task<In, Out> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<In, Out> Copy for Task<In, Out> {}
+
+impl<In, Out> fmt::Debug for Task<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// A pool has no task of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no task is called `{name}`; there are: {}", known.join(", "))]
+pub struct UnknownTask {
+    /// The name asked for.
+    pub name: String,
+    /// The names that there are.
+    pub known: Vec<String>,
+}
+
+/// A worker's tasks by the host's function indexes.
+pub(crate) struct Bound<'t> {
+    tasks: &'t Tasks,
+    names: Vec<String>,
+    runners: Vec<Option<&'t Runner>>,
+}
+
+impl Bound<'_> {
+    /// Runs the task with this index. Never unwinds.
+    #[inline]
+    pub(crate) fn run(&self, function: u16, payload: Payload<'static>, limits: &Limits) -> Outcome {
+        match self.runners.get(usize::from(function)) {
+            Some(Some(run)) => run(payload, limits),
+            found => Err(self.unknown(function, found.is_some())),
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, function: u16, named: bool) -> (TaskFailure, ErrorValue) {
+        let text = if named {
+            let known: Vec<_> = self.tasks.names().collect();
+            let name = &self.names[usize::from(function)];
+            format!("this worker has no task called `{name}`; it has: {}", known.join(", "))
+        } else {
+            format!("there is no task {function}; the pool has {} tasks", self.names.len())
+        };
+        failed(TaskFailure::Unknown, text)
+    }
+}
+
+fn failed(failure: TaskFailure, text: String) -> (TaskFailure, ErrorValue) {
+    (failure, ErrorValue::new(failure.name().unwrap_or("Error"), text))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the task panicked with a value that is no text".to_owned())
+}

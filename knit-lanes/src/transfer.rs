@@ -1,0 +1,262 @@
+//! Payloads in and out of a mailbox: which of its places a payload takes.
+
+use knit_codec::Payload;
+use knit_proto::{
+    Direction, Form, INLINE_BYTES, Layout, Message, PayloadPlace, ProtocolViolation, Role, Tag,
+    Word0,
+};
+use knit_ring::{
+    ArenaError, ArenaReceiver, ArenaSender, AttachError, ClaimError, OutOfBounds, Receiver,
+    ReserveError, Sender, SharedMemory, Stamps, Taken,
+};
+
+/// The sending side of one direction: mailbox and arena.
+#[derive(Debug)]
+pub(crate) struct Outbox<M: SharedMemory> {
+    sender: Sender<M>,
+    arena: ArenaSender<M>,
+    max_payload: u32,
+}
+
+impl<M: SharedMemory> Outbox<M> {
+    pub(crate) fn new(
+        memory: &M,
+        layout: &Layout,
+        direction: Direction,
+        stamps: Stamps,
+        max_payload: u32,
+    ) -> Result<Self, AttachError> {
+        let reserved = match direction {
+            Direction::Request => layout.fields().request_reserved,
+            Direction::Response => layout.fields().response_reserved,
+        };
+        Ok(Self {
+            sender: Sender::new(memory, layout.mailbox(direction), stamps)?,
+            arena: ArenaSender::new(memory, &layout.arena(direction), reserved)?,
+            max_payload,
+        })
+    }
+
+    /// Publishes one message. On an error nothing is sent.
+    #[inline]
+    pub(crate) fn send(
+        &mut self,
+        word0: Word0,
+        call: u32,
+        payload: &Payload<'_>,
+    ) -> Result<(), SendError> {
+        let tag = payload.tag();
+        let bytes = payload.as_bytes();
+        let form = tag.form().ok_or(SendError::Tag(tag))?;
+        let max = self.max_payload;
+        let len = u32::try_from(bytes.len()).ok().filter(|len| *len <= max);
+        let len = len.ok_or(SendError::TooLong { len: bytes.len(), max })?;
+        let claim = self.sender.claim()?;
+        let place = match form {
+            Form::Bare => PayloadPlace::Bare,
+            Form::Scalar => PayloadPlace::Scalar(payload.scalar_bits()),
+            Form::Inline => {
+                claim.deposit(bytes)?;
+                PayloadPlace::Inline { len }
+            }
+            Form::Arena => {
+                let room = self.arena.reserve(len)?;
+                room.deposit(0, bytes)?;
+                let (block, start) = room.commit();
+                PayloadPlace::Arena { block, start, len }
+            }
+            Form::InlineHead => {
+                let (head, body) = bytes.split_at(split(payload, len)?);
+                claim.deposit(head)?;
+                let body_len = len - payload.head_len();
+                let room = self.arena.reserve(body_len)?;
+                room.deposit(0, body)?;
+                let (block, start) = room.commit();
+                PayloadPlace::InlineHead { head: payload.head_len(), block, start, body: body_len }
+            }
+            Form::ArenaHead => {
+                split(payload, len)?;
+                let room = self.arena.reserve(len)?;
+                room.deposit(0, bytes)?;
+                let (block, start) = room.commit();
+                let head = payload.head_len();
+                PayloadPlace::ArenaHead { head, block, start, body: len - head }
+            }
+            Form::Local => return Err(SendError::Tag(tag)),
+        };
+        claim.publish(&Message { word0, call, tag, place });
+        Ok(())
+    }
+}
+
+/// Where a two-part payload splits, checked.
+fn split(payload: &Payload<'_>, len: u32) -> Result<usize, SendError> {
+    let head = payload.head_len();
+    if head > len {
+        return Err(SendError::Tag(payload.tag()));
+    }
+    Ok(head as usize)
+}
+
+/// Why a message was not sent. Nothing of it is visible to the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// 32 calls are in flight, or payloads fill the arena: try again when the other side has read
+    /// something.
+    #[error("the lane is full until the other side reads")]
+    Full,
+    /// The payload can never be sent through this lane.
+    #[error("a payload of {len} bytes, the limit of this lane is {max}")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: u32,
+    },
+    /// Payloads of this kind cannot cross processes.
+    #[error("a {0} cannot be sent through a process lane")]
+    Tag(Tag),
+    /// The machine has no memory for the payload.
+    #[error(transparent)]
+    Reserve(#[from] ReserveError),
+    /// The other side broke the protocol, now or earlier.
+    #[error("the lane is poisoned: {0}")]
+    Poisoned(#[from] ProtocolViolation),
+}
+
+impl From<ClaimError> for SendError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Violation(violation) => Self::Poisoned(violation),
+            _ => Self::Full,
+        }
+    }
+}
+
+impl From<ArenaError> for SendError {
+    fn from(error: ArenaError) -> Self {
+        match error {
+            ArenaError::TooLong { len, capacity } => {
+                Self::TooLong { len: len as usize, max: capacity }
+            }
+            ArenaError::Reserve(error) => Self::Reserve(error),
+            ArenaError::Violation(violation) => Self::Poisoned(violation),
+            _ => Self::Full,
+        }
+    }
+}
+
+impl From<OutOfBounds> for SendError {
+    fn from(error: OutOfBounds) -> Self {
+        Self::TooLong { len: error.len as usize, max: error.available }
+    }
+}
+
+/// The receiving side of one direction: mailbox and arena.
+#[derive(Debug)]
+pub(crate) struct Inbox<M: SharedMemory> {
+    receiver: Receiver<M>,
+    arena: ArenaReceiver<M>,
+    role: Role,
+    max_payload: u32,
+}
+
+/// A message whose bytes are in private memory. Slot and block are given back already.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) slot: knit_proto::SlotIndex,
+    pub(crate) word0: Word0,
+    pub(crate) call: u32,
+    pub(crate) payload: Payload<'static>,
+    /// Whether an arena block was given back, which the sender may be waiting for.
+    pub(crate) freed: bool,
+}
+
+impl<M: SharedMemory> Inbox<M> {
+    pub(crate) fn new(
+        memory: &M,
+        layout: &Layout,
+        direction: Direction,
+        stamps: Stamps,
+        max_payload: u32,
+    ) -> Result<Self, AttachError> {
+        Ok(Self {
+            receiver: Receiver::new(memory, layout.mailbox(direction), stamps)?,
+            arena: ArenaReceiver::new(memory, &layout.arena(direction))?,
+            role: match direction {
+                Direction::Request => Role::Request,
+                Direction::Response => Role::Response,
+            },
+            max_payload,
+        })
+    }
+
+    /// A message, if it is cheap to see one.
+    #[inline]
+    pub(crate) fn poll(&mut self) -> Result<Option<Received>, ProtocolViolation> {
+        let Self { receiver, arena, role, max_payload } = self;
+        let Some(taken) = receiver.poll()? else { return Ok(None) };
+        read(taken, arena, *role, *max_payload).map(Some)
+    }
+
+    /// A message, if there is one.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Result<Option<Received>, ProtocolViolation> {
+        let Self { receiver, arena, role, max_payload } = self;
+        let Some(taken) = receiver.take()? else { return Ok(None) };
+        read(taken, arena, *role, *max_payload).map(Some)
+    }
+
+    pub(crate) fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
+        self.receiver.is_pending()
+    }
+}
+
+/// Copies a message out of shared memory, then gives its block and its slot back.
+#[inline]
+fn read<M: SharedMemory>(
+    taken: Taken<'_, M>,
+    arena: &mut ArenaReceiver<M>,
+    role: Role,
+    max_payload: u32,
+) -> Result<Received, ProtocolViolation> {
+    const INSIDE: &str = "parsing bounds every stretch of bytes";
+    let slot = taken.slot();
+    let message = taken.header().parse(role, slot, arena.capacity(), max_payload)?;
+    let tag = message.tag;
+    let payload = match message.place {
+        PayloadPlace::Bare => Payload::bare(tag),
+        PayloadPlace::Scalar(bits) => Payload::scalar(tag, bits),
+        PayloadPlace::Inline { len } => {
+            let mut bytes = vec![0; len as usize];
+            taken.snapshot(&mut bytes).expect(INSIDE);
+            Payload::bytes(tag, bytes)
+        }
+        PayloadPlace::Arena { start, len, .. } => {
+            let mut bytes = vec![0; len as usize];
+            arena.snapshot(start, &mut bytes).expect(INSIDE);
+            Payload::bytes(tag, bytes)
+        }
+        PayloadPlace::InlineHead { head, start, body, .. } => {
+            let mut bytes = vec![0; (head + body) as usize];
+            let (first, second) = bytes.split_at_mut(head as usize);
+            taken.snapshot(first).expect(INSIDE);
+            arena.snapshot(start, second).expect(INSIDE);
+            Payload::two_parts(tag, bytes.into(), head)
+        }
+        PayloadPlace::ArenaHead { head, start, body, .. } => {
+            let mut bytes = vec![0; (head + body) as usize];
+            arena.snapshot(start, &mut bytes).expect(INSIDE);
+            Payload::two_parts(tag, bytes.into(), head)
+        }
+    };
+    let block = message.place.block();
+    if let Some(block) = block {
+        arena.free(block);
+    }
+    taken.release();
+    Ok(Received { slot, word0: message.word0, call: message.call, payload, freed: block.is_some() })
+}
+
+const _: () = assert!(INLINE_BYTES as usize == knit_codec::INLINE_BYTES);

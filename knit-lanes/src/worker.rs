@@ -1,0 +1,290 @@
+//! What a worker process does: attach, serve, sleep, end.
+
+use crate::tasks::{Bound, Tasks};
+use crate::worker_lane::{Request, WorkerLane};
+use crate::{Boot, BootError, LaneError, SendError, TaskFailure};
+use core::time::Duration;
+use knit_codec::{Encode, ErrorValue, Limits, Payload};
+use knit_proto::{LaneState, ProtocolViolation};
+use knit_ring::{
+    Doorbell, FutexBell, Mapped, Mapping, MemfdError, SegmentError, Waiter, attach_segment,
+};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+use std::time::Instant;
+
+/// Exit status of a worker that could not attach to its segment (`EX_CONFIG` of sysexits).
+pub const EXIT_BOOT_FAILED: i32 = 78;
+/// Exit status of a worker whose host broke the protocol (`EX_PROTOCOL` of sysexits).
+pub const EXIT_VIOLATION: i32 = 76;
+
+type Memory = Mapped<Mapping>;
+
+/// Serves calls until the host closes the lane. Returns the exit status.
+pub(crate) fn serve(tasks: &Tasks) -> i32 {
+    let mut worker = match Worker::boot(tasks) {
+        Ok(worker) => worker,
+        Err(error) => {
+            eprintln!("knit worker: {error}");
+            return EXIT_BOOT_FAILED;
+        }
+    };
+    match worker.run() {
+        Ok(()) => 0,
+        Err(violation) => {
+            eprintln!("knit worker: the host broke the protocol: {violation}");
+            EXIT_VIOLATION
+        }
+    }
+}
+
+struct Worker<'t> {
+    lane: WorkerLane<Memory>,
+    waiter: Waiter<Memory>,
+    tasks: Bound<'t>,
+    limits: Limits,
+    spin: Duration,
+}
+
+impl<'t> Worker<'t> {
+    fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
+        let boot = Boot::from_env()?;
+        follow_host(&boot)?;
+        let memory = take_segment()?;
+        let layout = attach_segment(&memory)?;
+        let fields = layout.fields();
+        if fields.epoch != boot.epoch {
+            return Err(ServeError::Epoch { segment: fields.epoch, boot: boot.epoch });
+        }
+        if fields.tasks != crate::boot::hash_names(&boot.tasks) {
+            return Err(ServeError::Names);
+        }
+        let waiter = WorkerLane::waiter(&memory, &layout).map_err(LaneError::from)?;
+        let lane = WorkerLane::open(&memory, &layout, boot.max_payload, std::process::id())?;
+        FutexBell.wake(lane.bell());
+        Ok(Self {
+            lane,
+            waiter,
+            tasks: tasks.bind(boot.tasks),
+            limits: Limits::default().with_payload(boot.max_payload),
+            spin: Duration::from_micros(boot.spin_us.into()),
+        })
+    }
+
+    fn run(&mut self) -> Result<(), ProtocolViolation> {
+        while self.lane.host_state()? != LaneState::Closing {
+            self.serve_while_busy()?;
+            let lane = &mut self.lane;
+            // An error ends the sleep and is returned by the next look.
+            self.waiter.park(&FutexBell, None, || {
+                !matches!(lane.host_state(), Ok(LaneState::Open))
+                    || !matches!(lane.is_pending(), Ok(false))
+            });
+        }
+        // The host closes only when no call is in flight, or when it gives those up.
+        self.lane.close();
+        FutexBell.wake(self.lane.bell());
+        Ok(())
+    }
+
+    /// Serves requests until none has come for as long as the worker spins.
+    fn serve_while_busy(&mut self) -> Result<(), ProtocolViolation> {
+        let mut spin = Spin::new(self.spin);
+        loop {
+            match self.lane.poll()? {
+                Some(request) => {
+                    self.answer(request)?;
+                    spin = Spin::new(self.spin);
+                }
+                None if spin.over() => {
+                    // What polling may have missed, the publish word tells.
+                    match self.lane.take()? {
+                        Some(request) => self.answer(request)?,
+                        None => return Ok(()),
+                    }
+                    spin = Spin::new(self.spin);
+                }
+                None => core::hint::spin_loop(),
+            }
+        }
+    }
+
+    #[inline]
+    fn answer(&mut self, request: Request) -> Result<(), ProtocolViolation> {
+        if request.wake {
+            FutexBell.wake(self.lane.bell());
+        }
+        let (rejected, payload) =
+            match self.tasks.run(request.function, request.payload, &self.limits) {
+                Ok(payload) => (false, payload),
+                Err((failure, error)) => (true, self.error_payload(failure, &error)),
+            };
+        match self.send(request.call, rejected, &payload)? {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let error = ErrorValue::new(
+                    TaskFailure::Result.name().unwrap_or("Error"),
+                    error.to_string(),
+                );
+                let payload = self.error_payload(TaskFailure::Result, &error);
+                // A text of a hundred bytes fits every arena; if the machine has no memory even for
+                // that, the caller learns it from the end of this process.
+                match self.send(request.call, true, &payload)? {
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        eprintln!("knit worker: cannot answer: {error}");
+                        std::process::exit(EXIT_BOOT_FAILED)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The error as a payload. One that is over the limits is replaced by a short one that says so.
+    #[cold]
+    fn error_payload(&self, failure: TaskFailure, error: &ErrorValue) -> Payload<'static> {
+        let encode = |error: &ErrorValue| error.encode(&self.limits).map(Payload::into_owned);
+        encode(error).unwrap_or_else(|problem| {
+            let short = ErrorValue::new(
+                failure.name().unwrap_or("Error"),
+                format!("{failure}; its error cannot be sent: {problem}"),
+            );
+            encode(&short).unwrap_or_else(|_| Payload::bare(knit_proto::Tag::UNDEFINED))
+        })
+    }
+
+    /// Sends an answer, and waits for room when there is none. The inner error is one that waiting
+    /// does not mend.
+    #[inline]
+    fn send(
+        &mut self,
+        call: u32,
+        rejected: bool,
+        payload: &Payload<'_>,
+    ) -> Result<Result<(), SendError>, ProtocolViolation> {
+        match self.lane.respond(call, rejected, payload) {
+            Ok(false) => Ok(Ok(())),
+            Ok(true) => {
+                FutexBell.wake(self.lane.bell());
+                Ok(Ok(()))
+            }
+            Err(SendError::Full) => self.send_when_room(call, rejected, payload),
+            Err(SendError::Poisoned(violation)) => Err(violation),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    #[cold]
+    fn send_when_room(
+        &mut self,
+        call: u32,
+        rejected: bool,
+        payload: &Payload<'_>,
+    ) -> Result<Result<(), SendError>, ProtocolViolation> {
+        loop {
+            let mut sent = Err(SendError::Full);
+            let lane = &mut self.lane;
+            let mut closing = false;
+            self.waiter.park(&FutexBell, None, || {
+                closing = !matches!(lane.host_state(), Ok(LaneState::Open));
+                sent = lane.respond(call, rejected, payload);
+                closing || sent != Err(SendError::Full)
+            });
+            match sent {
+                Ok(wake) => {
+                    if wake {
+                        FutexBell.wake(self.lane.bell());
+                    }
+                    return Ok(Ok(()));
+                }
+                // The host gave the call up.
+                Err(SendError::Full) if closing => return Ok(Ok(())),
+                Err(SendError::Full) => {}
+                Err(SendError::Poisoned(violation)) => return Err(violation),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+}
+
+/// Counts polls, and looks at the clock only now and then.
+pub(crate) struct Spin {
+    polls: u32,
+    limit: Duration,
+    since: Option<Instant>,
+}
+
+impl Spin {
+    /// Polls between two looks at the clock: reading it costs as much as a poll.
+    const POLLS_PER_LOOK: u32 = 64;
+
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { polls: 0, limit, since: None }
+    }
+
+    /// Counts a poll. True once polling has gone on for the limit.
+    #[inline]
+    pub(crate) fn over(&mut self) -> bool {
+        self.polls += 1;
+        if !self.polls.is_multiple_of(Self::POLLS_PER_LOOK) && !self.limit.is_zero() {
+            return false;
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() >= self.limit
+    }
+}
+
+/// Makes the kernel end this process when its parent ends, and refuses to begin when the host has
+/// ended already.
+fn follow_host(boot: &Boot) -> Result<(), ServeError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(ServeError::system("follow the host's process"))?;
+    let host = i32::try_from(boot.host_pid).ok().and_then(Pid::from_raw);
+    let Some(host) = host else { return Err(ServeError::HostGone { host: boot.host_pid }) };
+    // The host may have ended before the line above. Its id tells, unless it is our parent, or means
+    // nothing here because it is of another pid namespace.
+    let same_namespace = crate::process::pid_namespace() == boot.host_pid_namespace;
+    let gone = same_namespace
+        && rustix::process::getppid() != Some(host)
+        && rustix::process::test_kill_process(host) == Err(Errno::SRCH);
+    if gone { Err(ServeError::HostGone { host: boot.host_pid }) } else { Ok(()) }
+}
+
+/// Takes the segment off standard input and puts `/dev/null` in its place.
+fn take_segment() -> Result<Memory, ServeError> {
+    let file = rustix::stdio::stdin().try_clone_to_owned().map_err(|error| ServeError::System {
+        action: "take the segment from standard input",
+        error,
+    })?;
+    let memory = Mapping::attach(file)?;
+    let null = std::fs::File::open("/dev/null")
+        .map_err(|error| ServeError::System { action: "open /dev/null", error })?;
+    rustix::stdio::dup2_stdin(&null).map_err(ServeError::system("replace standard input"))?;
+    Ok(memory)
+}
+
+/// Why a worker process could not begin to serve.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    #[error("standard input is not a segment of this pool: {0}")]
+    Memfd(#[from] MemfdError),
+    #[error("the segment is refused: {0}")]
+    Segment(#[from] SegmentError),
+    #[error("the segment is refused: {0}")]
+    Lane(#[from] LaneError),
+    #[error("the segment has epoch {segment}, the boot description says {boot}")]
+    Epoch { segment: u32, boot: u32 },
+    #[error("the task names of the boot description are not those that the segment was made for")]
+    Names,
+    #[error("the host (process {host}) has ended already")]
+    HostGone { host: u32 },
+    #[error("cannot {action}: {error}")]
+    System { action: &'static str, error: std::io::Error },
+}
+
+impl ServeError {
+    fn system(action: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::System { action, error: errno.into() }
+    }
+}

@@ -1,0 +1,212 @@
+//! The worker's end of a lane, as a state machine.
+
+use crate::host_lane::{LaneError, stamps};
+use crate::transfer::{Inbox, Outbox, Received, SendError};
+use knit_codec::Payload;
+use knit_proto::{Direction, Features, LaneState, Layout, ProtocolViolation, Word0};
+use knit_ring::{AttachError, Notifier, SharedMemory, SharedWord, Waiter};
+
+/// The worker's end of a lane: polls requests, sends answers.
+///
+/// It never waits and makes no system call. Where a method says so, the caller must wake the host:
+/// `Doorbell::wake` on [`WorkerLane::bell`]. The host is hostile as far as this type is concerned.
+#[derive(Debug)]
+pub struct WorkerLane<M: SharedMemory> {
+    inbox: Inbox<M>,
+    out: Outbox<M>,
+    notifier: Notifier<M>,
+    state: M::Word,
+    host_state: M::Word,
+    poisoned: Option<ProtocolViolation>,
+}
+
+/// One call to serve.
+#[derive(Debug)]
+pub struct Request {
+    /// Id of the call, to be given back with the answer.
+    pub call: u32,
+    /// Index of the function in the host's table of names.
+    pub function: u16,
+    /// Abort signal of the call, if it has one.
+    pub abort: Option<u16>,
+    /// The argument.
+    pub payload: Payload<'static>,
+    /// Whether the host sleeps and must be woken, because it may wait for arena space.
+    pub wake: bool,
+}
+
+impl<M: SharedMemory> WorkerLane<M> {
+    /// Attaches to a segment whose host has announced itself, accepts every offered feature that
+    /// this implementation supports, and says that the worker is ready. The caller must wake the
+    /// host.
+    ///
+    /// # Errors
+    ///
+    /// The host has not announced itself, or speaks for another epoch than its header.
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn open(
+        memory: &M,
+        layout: &Layout,
+        max_payload: u32,
+        pid: u32,
+    ) -> Result<Self, LaneError> {
+        let (mine, theirs) = (layout.worker_control(), layout.host_control());
+        let fields = layout.fields();
+        let host_state = memory.word(theirs.state)?;
+        // E6: acquire load, pairs with the release stores of `HostLane`.
+        let state = host_state.load_acquire();
+        match LaneState::from_word(state) {
+            Some(LaneState::Open | LaneState::Closing) => {}
+            _ => return Err(ProtocolViolation::State { state }.into()),
+        }
+        let found = memory.word(theirs.epoch)?.load_relaxed();
+        if found != fields.epoch {
+            return Err(ProtocolViolation::Epoch { expected: fields.epoch, found }.into());
+        }
+        let accepted = fields.required.or(fields.optional).and(Features::SUPPORTED);
+        let stamps = stamps(accepted);
+        let mut lane = Self {
+            inbox: Inbox::new(memory, layout, Direction::Request, stamps, max_payload)?,
+            out: Outbox::new(memory, layout, Direction::Response, stamps, max_payload)?,
+            notifier: Notifier::new(memory, &mine, &theirs)?,
+            state: memory.word(mine.state)?,
+            host_state,
+            poisoned: None,
+        };
+        memory.word(mine.epoch)?.store_relaxed(fields.epoch);
+        memory.word(mine.pid)?.store_relaxed(pid);
+        memory.word(mine.features)?.store_relaxed(accepted.bits());
+        // E6: release store, pairs with the acquire load in `HostLane::connect`.
+        lane.state.store_release(LaneState::Open.word());
+        lane.notifier.advance();
+        Ok(lane)
+    }
+
+    /// The waiter with which the worker sleeps until its host rings.
+    ///
+    /// # Errors
+    ///
+    /// The layout does not fit the memory.
+    pub fn waiter(memory: &M, layout: &Layout) -> Result<Waiter<M>, AttachError> {
+        Waiter::new(memory, &layout.worker_control(), &layout.host_control())
+    }
+
+    /// A request, if it is cheap to see one: for spinning.
+    ///
+    /// # Errors
+    ///
+    /// The host broke the protocol; the lane is poisoned.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Option<Request>, ProtocolViolation> {
+        self.next(Inbox::poll)
+    }
+
+    /// A request, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The host broke the protocol; the lane is poisoned.
+    #[inline]
+    pub fn take(&mut self) -> Result<Option<Request>, ProtocolViolation> {
+        self.next(Inbox::take)
+    }
+
+    /// Whether a request is pending: the look before sleeping.
+    ///
+    /// # Errors
+    ///
+    /// The host broke the protocol; the lane is poisoned.
+    pub fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
+        if let Some(violation) = self.poisoned {
+            return Err(violation);
+        }
+        self.inbox.is_pending().inspect_err(|violation| self.poisoned = Some(*violation))
+    }
+
+    /// Answers a call. Returns whether the host sleeps and must be woken.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent; see [`SendError`].
+    #[inline]
+    pub fn respond(
+        &mut self,
+        call: u32,
+        rejected: bool,
+        payload: &Payload<'_>,
+    ) -> Result<bool, SendError> {
+        if let Some(violation) = self.poisoned {
+            return Err(SendError::Poisoned(violation));
+        }
+        if let Err(error) = self.out.send(Word0::Answer { rejected }, call, payload) {
+            if let SendError::Poisoned(violation) = error {
+                self.poisoned = Some(violation);
+            }
+            return Err(error);
+        }
+        Ok(self.notifier.notify())
+    }
+
+    /// Whether the host still wants answers.
+    ///
+    /// # Errors
+    ///
+    /// A state that a host cannot have; the lane is poisoned.
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn host_state(&mut self) -> Result<LaneState, ProtocolViolation> {
+        // E6: acquire load, pairs with the release store in `HostLane::close`.
+        let state = self.host_state.load_acquire();
+        match LaneState::from_word(state) {
+            Some(state @ (LaneState::Open | LaneState::Closing)) => Ok(state),
+            _ => {
+                let violation = ProtocolViolation::State { state };
+                self.poisoned = Some(violation);
+                Err(violation)
+            }
+        }
+    }
+
+    /// Says that this worker answers no more calls. The caller must wake the host.
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn close(&mut self) {
+        // E6: release store. Every answer is visible before it.
+        self.state.store_release(LaneState::Closing.word());
+        self.notifier.advance();
+    }
+
+    /// The bell that the host sleeps on.
+    #[must_use]
+    pub fn bell(&self) -> &M::Word {
+        self.notifier.bell()
+    }
+
+    #[inline]
+    fn next(
+        &mut self,
+        read: impl FnOnce(&mut Inbox<M>) -> Result<Option<Received>, ProtocolViolation>,
+    ) -> Result<Option<Request>, ProtocolViolation> {
+        if let Some(violation) = self.poisoned {
+            return Err(violation);
+        }
+        let received = match read(&mut self.inbox) {
+            Ok(Some(received)) => received,
+            Ok(None) => return Ok(None),
+            Err(violation) => {
+                self.poisoned = Some(violation);
+                return Err(violation);
+            }
+        };
+        let Word0::Call { function, abort } = received.word0 else { return Ok(None) };
+        let wake = received.freed && self.notifier.notify();
+        Ok(Some(Request { call: received.call, function, abort, payload: received.payload, wake }))
+    }
+}

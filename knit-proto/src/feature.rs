@@ -1,0 +1,110 @@
+//! Feature bits: what a segment uses beyond the base protocol.
+
+use core::fmt;
+
+/// A set of features, one bit each, in one word. SEG-8.
+///
+/// The creator of a segment offers *required* and *optional* bits. A reader refuses a segment that
+/// requires a bit it does not know, ignores optional bits it does not know, and writes the optional
+/// bits that it accepts into its control line before it says that it is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Features(u32);
+
+impl Features {
+    /// No feature.
+    pub const NONE: Self = Self(0);
+    /// Senders store the publication count of a slot into its header line, after the toggle.
+    pub const STAMPS: Self = Self(1);
+    /// The worker keeps the stage journal. Reserved, not yet written by this implementation.
+    pub const JOURNAL: Self = Self(1 << 1);
+    /// Both sides keep flight recorder rings. Reserved, not yet written by this implementation.
+    pub const RECORDER: Self = Self(1 << 2);
+    /// Each side parks on the futex word of the other side's control line.
+    pub const FUTEX_BELLS: Self = Self(1 << 3);
+    /// A side may ask to be woken through an eventfd. Reserved.
+    pub const EVENTFD: Self = Self(1 << 4);
+    /// Buffers travel by handle over a control channel. Reserved.
+    pub const BUFFER_HANDLES: Self = Self(1 << 5);
+    /// Arenas of a named segment may grow. Reserved.
+    pub const NAMED_GROWTH: Self = Self(1 << 6);
+
+    /// What this implementation can do.
+    pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::FUTEX_BELLS.0);
+
+    const NAMES: [(Self, &str); 7] = [
+        (Self::STAMPS, "stamps"),
+        (Self::JOURNAL, "journal"),
+        (Self::RECORDER, "recorder"),
+        (Self::FUTEX_BELLS, "futex bells"),
+        (Self::EVENTFD, "eventfd"),
+        (Self::BUFFER_HANDLES, "buffer handles"),
+        (Self::NAMED_GROWTH, "named growth"),
+    ];
+
+    /// The features whose bits are set in `bits`, known or not.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The bits, as they stand in the word.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Features of either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Features of both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Features of this set that `other` lacks.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether every feature of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether no feature is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = *self;
+        let mut separator = "";
+        for (feature, name) in Self::NAMES {
+            if self.contains(feature) {
+                write!(f, "{separator}{name}")?;
+                separator = ", ";
+                rest = rest.minus(feature);
+            }
+        }
+        match (rest.is_empty(), separator.is_empty()) {
+            (true, true) => f.write_str("none"),
+            (true, false) => Ok(()),
+            (false, _) => write!(f, "{separator}unknown bits {:#010x}", rest.0),
+        }
+    }
+}
+
+impl fmt::Debug for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Features({self})")
+    }
+}

@@ -1,0 +1,90 @@
+//! Validated positions inside one segment.
+
+use crate::{
+    ArenaLayout, ControlLayout, Direction, EXTENSION_BYTES, HOST_CONTROL_AT, HeaderFields,
+    MailboxLayout, Region, Span, WORKER_CONTROL_AT,
+};
+
+/// Unit of the segment's pages, in bytes. A constant of the layout, not of the machine.
+pub const PAGE_BYTES: u32 = 4096;
+/// Start of the lane block, from the start of the segment.
+pub const LANE_BLOCK_AT: u32 = PAGE_BYTES + EXTENSION_BYTES;
+
+/// Where everything is in one segment. Every word and span that it gives out lies in
+/// `0 ..` [`Layout::len`], and no two regions overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    fields: HeaderFields,
+}
+
+impl Layout {
+    /// The layout that `fields` imply.
+    #[must_use]
+    pub const fn new(fields: HeaderFields) -> Self {
+        Self { fields }
+    }
+
+    /// Length of the segment, in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "no segment is empty")]
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        LANE_BLOCK_AT + self.fields.geometry.block_bytes()
+    }
+
+    /// Version, features, identity and sizes.
+    #[must_use]
+    pub const fn fields(&self) -> &HeaderFields {
+        &self.fields
+    }
+
+    /// The mailbox of `direction`.
+    #[must_use]
+    pub fn mailbox(&self, direction: Direction) -> MailboxLayout {
+        let slots = match direction {
+            Direction::Request => Region::RequestSlots,
+            Direction::Response => Region::ResponseSlots,
+        };
+        MailboxLayout::new(self.sector(direction), self.region(slots)).expect("32 slots (SEG-5)")
+    }
+
+    /// The arena of `direction`.
+    #[must_use]
+    pub fn arena(&self, direction: Direction) -> ArenaLayout {
+        let arena = match direction {
+            Direction::Request => Region::RequestArena,
+            Direction::Response => Region::ResponseArena,
+        };
+        ArenaLayout::new(self.sector(direction), self.region(arena))
+            .expect("geometry has no arena below the minimum")
+    }
+
+    /// The control line that the host writes.
+    #[must_use]
+    pub fn host_control(&self) -> ControlLayout {
+        ControlLayout::new(self.extension(), HOST_CONTROL_AT).expect("line inside the page")
+    }
+
+    /// The control line that the worker writes.
+    #[must_use]
+    pub fn worker_control(&self) -> ControlLayout {
+        ControlLayout::new(self.extension(), WORKER_CONTROL_AT).expect("line inside the page")
+    }
+
+    /// A region of the lane block, from the start of the segment.
+    #[must_use]
+    pub fn region(&self, region: Region) -> Span {
+        let (at, len) = self.fields.geometry.region(region);
+        Span::new(LANE_BLOCK_AT + at, len).expect("geometry bounds every region below 4 GiB")
+    }
+
+    fn sector(&self, direction: Direction) -> Span {
+        self.region(match direction {
+            Direction::Request => Region::RequestSector,
+            Direction::Response => Region::ResponseSector,
+        })
+    }
+
+    fn extension(&self) -> Span {
+        Span::new(PAGE_BYTES, EXTENSION_BYTES).expect("constants")
+    }
+}

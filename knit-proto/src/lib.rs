@@ -1,0 +1,74 @@
+//! Byte layout of the knit call protocol: what stands where in a segment, and what a reader must
+//! refuse.
+//!
+//! A *segment* is one shared mapping that belongs to one *lane*, a host and a worker:
+//!
+//! ```text
+//!      0 +----------------------+  header page: who made it, which version, where everything is
+//!   4096 +----------------------+  lane extension page: control lines, room for the stage journal
+//!   8192 +----------------------+  lane block: signals, two mailboxes, abort bits, two arenas
+//!        |  signals             |
+//!        |  request sector      |  host -> worker: publish, release, allocate, free words
+//!        |  response sector     |  worker -> host: the same
+//!        |  request slots       |  32 x (512 bytes inline payload + 64 bytes header line)
+//!        |  response slots      |
+//!        |  abort bits          |
+//!        |  request arena       |  payloads that do not fit inline
+//!        |  response arena      |
+//!        +----------------------+
+//! ```
+//!
+//! The lane block is byte-compatible with the process-worker layout of Knitting 0.1.61; the pages
+//! before it add version, geometry, negotiation and wake-ups.
+//!
+//! This crate holds numbers and pure functions alone. It never touches shared memory, never
+//! allocates, never reads a clock: callers copy words out of a segment into a `Raw...` type, and
+//! parse that private copy. Every offset in the types that parsing returns lies inside the segment.
+//!
+//! All words are 32-bit little-endian. Clause ids such as `MBX-3` are listed in `spec/clauses.md`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod block;
+mod clause;
+mod extension;
+mod feature;
+mod header;
+mod layout;
+mod offset;
+mod slot;
+mod tag;
+mod toggle;
+mod version;
+mod violation;
+
+pub use block::{
+    ABORT_BITS_AT, ARENA_DATA_AT, ARENA_GRANULE, ArenaLayout, BlockIndex, Direction, Geometry,
+    GeometryError, LANE_BLOCK_ALIGN, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, MIN_ARENA_BYTES,
+    MailboxLayout, REQUEST_SECTOR_AT, REQUEST_SLOTS_AT, RESPONSE_SECTOR_AT, RESPONSE_SLOTS_AT,
+    Region, SECTOR_ALLOCATE_AT, SECTOR_BYTES, SECTOR_FREE_AT, SECTOR_PUBLISH_AT, SECTOR_RELEASE_AT,
+    SIGNALS_BYTES, SIGNALS_HOST_BUSY_AT, SIGNALS_RECEIVER_AWAKE_AT, SIGNALS_WAKE_AT, SLOTS_BYTES,
+    WORD_STRIDE,
+};
+pub use clause::Clause;
+pub use extension::{
+    CONTROL_BELL_AT, CONTROL_EPOCH_AT, CONTROL_FEATURES_AT, CONTROL_PARKED_AT, CONTROL_PID_AT,
+    CONTROL_STATE_AT, ControlLayout, EXTENSION_BYTES, HIGH_WATER_AT, HOST_CONTROL_AT, JOURNAL_AT,
+    JOURNAL_WORDS, LaneState, WORKER_CONTROL_AT,
+};
+pub use feature::Features;
+pub use header::{
+    CreatorId, HEADER_BYTES, HEADER_WORDS, HeaderError, HeaderFields, LaneKind, MAGIC, RawHeader,
+    byte_order_mark, field, ready_word,
+};
+pub use layout::{LANE_BLOCK_AT, Layout, PAGE_BYTES};
+pub use offset::{Span, WordOffset};
+pub use slot::{
+    HEADER_LINE_AT, HEADER_LINE_BYTES, INLINE_BYTES, Message, PayloadPlace, RawSlotHeader, Role,
+    SLOT_STRIDE, STAMP_AT, STAMP_WORD, TASK_WORDS, Word0,
+};
+pub use tag::{Form, Tag};
+pub use toggle::{SLOTS, SlotIndex, SlotMask, Toggle, free, pending};
+pub use version::Version;
+pub use violation::ProtocolViolation;

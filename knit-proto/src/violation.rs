@@ -1,0 +1,193 @@
+//! Proof that a peer broke a clause.
+
+use crate::{Clause, SlotIndex, SlotMask, Tag};
+use core::fmt;
+
+/// What a peer did that the protocol forbids.
+///
+/// Seeing one means that the peer is broken or hostile: the lane is poisoned and not used again.
+/// The names of the clauses are listed in `spec/clauses.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolViolation {
+    /// A slot was published again before it was released, or was stamped without being published.
+    Republished {
+        /// The slots concerned.
+        slots: SlotMask,
+    },
+    /// A slot was released that was not published.
+    ReleasedFree {
+        /// The slots concerned.
+        slots: SlotMask,
+    },
+    /// A slot that the mailbox does not have changed hands.
+    NoSuchSlot {
+        /// The bits concerned.
+        slots: SlotMask,
+    },
+    /// An arena block was freed that was not live.
+    FreedDead {
+        /// The bits of those blocks.
+        blocks: u32,
+    },
+    /// A payload tag that the protocol does not assign.
+    UnassignedTag {
+        /// The slot.
+        slot: SlotIndex,
+        /// The tag.
+        tag: Tag,
+    },
+    /// A payload that only means something inside one process.
+    LocalTag {
+        /// The slot.
+        slot: SlotIndex,
+        /// The tag.
+        tag: Tag,
+    },
+    /// An inline payload longer than the inline area.
+    InlineLength {
+        /// The slot.
+        slot: SlotIndex,
+        /// The length in bytes.
+        len: u32,
+    },
+    /// A payload above the lane's limit.
+    PayloadLength {
+        /// The slot.
+        slot: SlotIndex,
+        /// The length in bytes.
+        len: u64,
+        /// The limit in bytes.
+        max: u32,
+    },
+    /// An arena payload that does not start at a multiple of 64.
+    ArenaAlignment {
+        /// The slot.
+        slot: SlotIndex,
+        /// The offset in bytes.
+        start: u32,
+    },
+    /// An arena payload that does not lie inside the arena.
+    ArenaBounds {
+        /// The slot.
+        slot: SlotIndex,
+        /// The offset in bytes.
+        start: u32,
+        /// The length in bytes.
+        len: u64,
+        /// Bytes of data in the arena.
+        arena_bytes: u32,
+    },
+    /// Unknown flags in word 0 of an answer.
+    AnswerFlags {
+        /// The slot.
+        slot: SlotIndex,
+        /// The word.
+        flags: u32,
+    },
+    /// An answer to a call that is not in flight.
+    UnknownCall {
+        /// The slot.
+        slot: SlotIndex,
+        /// The call id.
+        call: u32,
+    },
+    /// Accepted features that were not offered, or required ones that were not accepted.
+    Features {
+        /// Bits that the creator offered.
+        offered: u32,
+        /// Bits that the other side accepted.
+        accepted: u32,
+    },
+    /// A state word with a value that its writer may not store at this point.
+    State {
+        /// The value.
+        state: u32,
+    },
+    /// A control line that speaks for another incarnation of the lane.
+    Epoch {
+        /// The epoch of this lane.
+        expected: u32,
+        /// The epoch that the peer wrote.
+        found: u32,
+    },
+}
+
+impl ProtocolViolation {
+    /// The clause that was broken.
+    #[must_use]
+    pub const fn clause(&self) -> Clause {
+        Clause::new(match self {
+            Self::Republished { .. } => "MBX-7",
+            Self::ReleasedFree { .. } => "MBX-8",
+            Self::NoSuchSlot { .. } => "MBX-1",
+            Self::FreedDead { .. } => "ARN-4",
+            Self::UnassignedTag { .. } => "PAY-1",
+            Self::LocalTag { .. } => "PAY-3",
+            Self::InlineLength { .. } => "PAY-4",
+            Self::PayloadLength { .. } => "PAY-5",
+            Self::ArenaAlignment { .. } => "ARN-2",
+            Self::ArenaBounds { .. } => "ARN-3",
+            Self::AnswerFlags { .. } => "MBX-5",
+            Self::UnknownCall { .. } => "LANE-2",
+            Self::Features { .. } => "SEG-8",
+            Self::State { .. } => "LANE-3",
+            Self::Epoch { .. } => "LANE-4",
+        })
+    }
+}
+
+impl fmt::Display for ProtocolViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.clause())?;
+        match *self {
+            Self::Republished { slots } => {
+                write!(f, "slots {:#010x} changed hands before they were released", slots.bits())
+            }
+            Self::ReleasedFree { slots } => {
+                write!(f, "slots {:#010x} were released but not published", slots.bits())
+            }
+            Self::NoSuchSlot { slots } => {
+                write!(f, "bits {:#010x} stand for no slot of this mailbox", slots.bits())
+            }
+            Self::FreedDead { blocks } => {
+                write!(f, "arena blocks {blocks:#010x} were freed but not live")
+            }
+            Self::UnassignedTag { slot, tag } => {
+                write!(f, "slot {slot} carries payload tag {}, which is not assigned", tag.0)
+            }
+            Self::LocalTag { slot, tag } => {
+                write!(f, "slot {slot} carries a {tag}, which cannot cross processes")
+            }
+            Self::InlineLength { slot, len } => {
+                write!(f, "slot {slot} claims {len} bytes inline, at most 512 fit")
+            }
+            Self::PayloadLength { slot, len, max } => {
+                write!(f, "slot {slot} claims {len} bytes of payload, the limit is {max}")
+            }
+            Self::ArenaAlignment { slot, start } => {
+                write!(f, "slot {slot} points at arena offset {start}, not a multiple of 64")
+            }
+            Self::ArenaBounds { slot, start, len, arena_bytes } => write!(
+                f,
+                "slot {slot} points at arena bytes {start} to {}, the arena has {arena_bytes}",
+                u64::from(start) + len
+            ),
+            Self::AnswerFlags { slot, flags } => {
+                write!(f, "slot {slot} has unknown answer flags {flags:#010x}")
+            }
+            Self::UnknownCall { slot, call } => {
+                write!(f, "slot {slot} answers call {call:#010x}, which is not in flight")
+            }
+            Self::Features { offered, accepted } => {
+                write!(f, "features {accepted:#010x} were accepted, {offered:#010x} were offered")
+            }
+            Self::State { state } => write!(f, "the peer's state word has value {state}"),
+            Self::Epoch { expected, found } => {
+                write!(f, "the peer speaks for epoch {found}, this lane is epoch {expected}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ProtocolViolation {}

@@ -1,0 +1,161 @@
+//! Copies between private and shared memory: the only place that touches shared payload bytes.
+//!
+//! Short copies are relaxed 32-bit atomic accesses. They are defined in the Rust memory model even
+//! when the peer writes the same word at the same time, as long as the peer's accesses are atomic
+//! and of the same size; Miri checks them.
+//!
+//! Long copies are a string instruction in an `asm!` block (x86-64): it runs at memory bandwidth,
+//! the compiler can neither see nor repeat its accesses, and what a racing writer does to it is the
+//! machine's business: some mixture of old and new bytes lands in private memory. `SECURITY.md`
+//! states this exception to the Rust memory model.
+
+#![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// From this many bytes on the string instruction wins over the word loop (measured: start-up of
+/// `rep movsb` is about 10 ns on Zen 5, the word loop moves 16 bytes in a nanosecond).
+const STRING_COPY_FROM: usize = 256;
+
+/// Copies `into.len()` shared bytes from `from` on into private memory.
+///
+/// # Safety
+///
+/// C1. `from` is aligned to 4, and `into.len()` bytes from it on, rounded up to a multiple of 4, are
+///     mapped readable and writable for the whole call.
+/// C2. No Rust reference to those bytes exists in this process, other than `&AtomicU32`.
+#[inline]
+pub(super) unsafe fn snapshot(from: *mut u8, into: &mut [u8]) {
+    if into.len() >= STRING_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
+        // SAFETY: `string_copy` requires readable source bytes: C1; writable destination bytes:
+        // `into` is a live exclusive slice of that length; no overlap: `into` is private memory,
+        // which C2 keeps apart from the shared bytes.
+        unsafe { string_copy(from, into.as_mut_ptr(), into.len()) };
+        return;
+    }
+    let mut words = into.chunks_exact_mut(4);
+    let mut at = 0;
+    for bytes in &mut words {
+        // SAFETY: C1: the word at `from + at` lies inside the mapped bytes. C2 as given.
+        bytes.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes());
+        at += 4;
+    }
+    let rest = words.into_remainder();
+    if !rest.is_empty() {
+        // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
+        rest.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes()[..rest.len()]);
+    }
+}
+
+/// Copies `from` into shared memory from `into` on; a last partial word is filled up with zeros.
+///
+/// # Safety
+///
+/// C1 and C2 of [`snapshot`], for `from.len()` bytes from `into` on.
+#[inline]
+pub(super) unsafe fn deposit(into: *mut u8, from: &[u8]) {
+    let mut at = 0;
+    let mut tail = from;
+    if from.len() >= STRING_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
+        at = from.len() & !3;
+        tail = &from[at..];
+        // SAFETY: `string_copy` requires readable source bytes: `from` is a live slice; writable
+        // destination bytes: C1; no overlap: C2 keeps private memory apart from the shared bytes.
+        unsafe { string_copy(from.as_ptr(), into, at) };
+    }
+    let mut words = tail.chunks_exact(4);
+    for bytes in &mut words {
+        let word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        // SAFETY: C1: the word at `into + at` lies inside the mapped bytes. C2 as given.
+        unsafe { store(into, at, word) };
+        at += 4;
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        let mut word = [0; 4];
+        word[..rest.len()].copy_from_slice(rest);
+        // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
+        unsafe { store(into, at, u32::from_ne_bytes(word)) };
+    }
+}
+
+/// Copies the words from `from` on into private memory.
+///
+/// # Safety
+///
+/// C1 and C2 of [`snapshot`], for `4 * into.len()` bytes from `from` on.
+#[inline]
+pub(super) unsafe fn load_words(from: *mut u8, into: &mut [u32]) {
+    for (index, word) in into.iter_mut().enumerate() {
+        // SAFETY: C1: word `index` lies inside the mapped bytes. C2 as given.
+        *word = unsafe { load(from, index * 4) };
+    }
+}
+
+/// Copies `words` into shared memory from `into` on.
+///
+/// # Safety
+///
+/// C1 and C2 of [`snapshot`], for `4 * words.len()` bytes from `into` on.
+#[inline]
+pub(super) unsafe fn store_words(into: *mut u8, words: &[u32]) {
+    for (index, word) in words.iter().enumerate() {
+        // SAFETY: C1: word `index` lies inside the mapped bytes. C2 as given.
+        unsafe { store(into, index * 4, *word) };
+    }
+}
+
+/// # Safety
+///
+/// The word `at` bytes after `base` is aligned, mapped, and accessed as [`snapshot`]'s C2 says.
+#[inline]
+unsafe fn load(base: *mut u8, at: usize) -> u32 {
+    // SAFETY: the caller's word lies in the same mapping as `base`.
+    let word = unsafe { base.add(at) }.cast::<u32>();
+    // SAFETY: `AtomicU32::from_ptr` requires alignment and validity: the caller's word has both;
+    // and no conflicting non-atomic access: C2, and the peer's accesses are outside this process.
+    let word = unsafe { AtomicU32::from_ptr(word) };
+    // Relaxed: payload words are ordered by the edges of the toggle words and stamps (E1, E3).
+    word.load(Ordering::Relaxed)
+}
+
+/// # Safety
+///
+/// As [`load`].
+#[inline]
+unsafe fn store(base: *mut u8, at: usize, value: u32) {
+    // SAFETY: the caller's word lies in the same mapping as `base`.
+    let word = unsafe { base.add(at) }.cast::<u32>();
+    // SAFETY: as in `load`.
+    let word = unsafe { AtomicU32::from_ptr(word) };
+    // Relaxed: payload words are ordered by the edges of the toggle words and stamps (E1, E3).
+    word.store(value, Ordering::Relaxed);
+}
+
+/// # Safety
+///
+/// `len` bytes are readable from `from` on and writable from `into` on, and the two do not overlap.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+unsafe fn string_copy(from: *const u8, into: *mut u8, len: usize) {
+    // SAFETY: `rep movsb` reads `len` bytes from rsi and writes them to rdi, which the caller allows.
+    // The direction flag is clear on entry of an asm block (Rust reference, inline assembly). The
+    // block has no `nomem`, so the compiler assumes that any memory may have changed.
+    unsafe {
+        core::arch::asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rsi") from => _,
+            inout("rdi") into => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// # Safety
+///
+/// Never called: the callers use the word loop on this target.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+unsafe fn string_copy(_: *const u8, _: *mut u8, _: usize) {
+    unreachable!("the callers use the word loop on this target")
+}

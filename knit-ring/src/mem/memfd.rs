@@ -1,0 +1,210 @@
+//! A segment in a sealed memfd.
+
+#![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
+
+use super::{Backing, Mapped, ReserveError};
+use core::ptr::NonNull;
+use knit_proto::Span;
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A whole memfd, mapped readable and writable, whose length nobody can change any more.
+#[derive(Debug)]
+pub struct Mapping {
+    map: MmapRaw,
+    /// Keeps the file open: its seals hold for as long as the file exists.
+    file: OwnedFd,
+}
+
+impl Mapping {
+    /// What keeps the pages under the mapping: no shrinking, no growing, no more sealing.
+    const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
+
+    /// A new sealed memfd of `len` zero bytes, without memory behind it yet, mapped. The descriptor
+    /// is close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// The system refused a descriptor, the length, the seals or the mapping.
+    pub fn create(len: u32) -> Result<Mapped<Self>, MemfdError> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = rustix::fs::memfd_create(c"knit-lane", flags)
+            .map_err(|errno| MemfdError::system("create a memfd", errno))?;
+        rustix::fs::ftruncate(&file, len.into())
+            .map_err(|errno| MemfdError::system("set the length of the memfd", errno))?;
+        rustix::fs::fcntl_add_seals(&file, Self::SEALS)
+            .map_err(|errno| MemfdError::system("seal the memfd", errno))?;
+        Self::attach(file)
+    }
+
+    /// Maps all of a memfd that somebody else made. Its length is what the kernel says, never what
+    /// its content says.
+    ///
+    /// # Errors
+    ///
+    /// [`MemfdError::NotSealed`] when the file is no memfd or can still shrink or grow: its owner
+    /// could take pages away under the mapping. [`MemfdError::Length`] when it is empty or larger
+    /// than 4 GiB. Otherwise what the system refused.
+    pub fn attach(file: OwnedFd) -> Result<Mapped<Self>, MemfdError> {
+        let seals = match rustix::fs::fcntl_get_seals(&file) {
+            Ok(seals) => seals,
+            // Files other than memfds have no seals.
+            Err(Errno::INVAL) => SealFlags::empty(),
+            Err(errno) => return Err(MemfdError::system("read the seals", errno)),
+        };
+        if !seals.contains(Self::SEALS) {
+            return Err(MemfdError::NotSealed { found: seals.bits(), wanted: Self::SEALS.bits() });
+        }
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|errno| MemfdError::system("read the length of the memfd", errno))?;
+        let len = match u32::try_from(stat.st_size) {
+            Ok(len) if len > 0 => len,
+            _ => return Err(MemfdError::Length { bytes: stat.st_size }),
+        };
+        let map = MmapOptions::new()
+            .len(len as usize)
+            .map_raw(&file)
+            .map_err(|error| MemfdError::Map { kind: error.kind() })?;
+        Ok(Mapped::new(Self { map, file }))
+    }
+
+    /// The memfd, to be inherited by or sent to the other party.
+    #[must_use]
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+// SAFETY: M1: `MmapRaw` unmaps on drop only, its address and length are fixed, pages are aligned to
+// more than 64, and the seals checked in `attach` mean that the file never gets shorter than the
+// mapping. M2: `MmapRaw` gives out pointers only, and this type gives them to `Backing::base` only.
+unsafe impl Backing for Mapping {
+    fn base(&self) -> NonNull<u8> {
+        NonNull::new(self.map.as_mut_ptr()).expect("a mapping is never at address 0")
+    }
+
+    fn len(&self) -> u32 {
+        // Checked in `attach`.
+        self.map.len() as u32
+    }
+
+    fn reserve(&self, span: Span) -> Result<(), ReserveError> {
+        if span.is_empty() {
+            return Ok(());
+        }
+        let (at, len) = (span.at().into(), span.len().into());
+        loop {
+            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), at, len) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(ReserveError::NoMemory {
+                        bytes: span.len(),
+                        errno: errno.raw_os_error(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Why a memfd could not be made or is not safe to map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemfdError {
+    /// The file can still change its length.
+    #[error(
+        "the segment's file is not sealed against shrinking and growing (seals {found:#x}, \
+         expected {wanted:#x}): its owner could take the memory away"
+    )]
+    NotSealed {
+        /// Seals of the file.
+        found: u32,
+        /// Seals that it needs.
+        wanted: u32,
+    },
+    /// No segment has this length.
+    #[error("the segment's file has {bytes} bytes, expected 1 to {}", u32::MAX)]
+    Length {
+        /// The length of the file.
+        bytes: i64,
+    },
+    /// The file could not be mapped.
+    #[error("cannot map the segment: {kind}")]
+    Map {
+        /// What the system said.
+        kind: std::io::ErrorKind,
+    },
+    /// Another system call failed.
+    #[error("cannot {action} (os error {errno})")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// Error number.
+        errno: i32,
+    },
+}
+
+impl MemfdError {
+    fn system(action: &'static str, errno: Errno) -> Self {
+        Self::System { action, errno: errno.raw_os_error() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SharedMemory, SharedWord};
+    use knit_proto::WordOffset;
+
+    fn memfd() -> OwnedFd {
+        rustix::fs::memfd_create(c"test", MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC).unwrap()
+    }
+
+    #[test]
+    fn two_mappings_of_one_memfd_share_their_words() {
+        let ours = Mapping::create(8192).unwrap();
+        let file = ours.backing().file().try_clone_to_owned().unwrap();
+        let theirs = Mapping::attach(file).unwrap();
+        let at = WordOffset::new(4096).unwrap();
+        ours.word(at).unwrap().store_release(7);
+        assert_eq!(theirs.word(at).unwrap().load_acquire(), 7);
+        assert_eq!(theirs.len(), 8192);
+    }
+
+    #[test]
+    fn the_length_cannot_change_after_creation() {
+        let memory = Mapping::create(4096).unwrap();
+        let file = memory.backing().file();
+        assert_eq!(rustix::fs::ftruncate(file, 0), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(file, 8192), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn unsealed_and_foreign_files_are_refused() {
+        let file = memfd();
+        rustix::fs::ftruncate(&file, 4096).unwrap();
+        assert!(matches!(Mapping::attach(file), Err(MemfdError::NotSealed { found: 0, .. })));
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert!(matches!(Mapping::attach(null.into()), Err(MemfdError::NotSealed { .. })));
+    }
+
+    #[test]
+    fn an_empty_memfd_is_refused() {
+        let file = memfd();
+        rustix::fs::fcntl_add_seals(&file, Mapping::SEALS).unwrap();
+        assert_eq!(Mapping::attach(file).unwrap_err(), MemfdError::Length { bytes: 0 });
+    }
+
+    #[test]
+    fn reserve_puts_memory_behind_a_span_and_no_more() {
+        let memory = Mapping::create(1 << 20).unwrap();
+        let blocks = || rustix::fs::fstat(memory.backing().file()).unwrap().st_blocks * 512;
+        assert_eq!(blocks(), 0);
+        memory.reserve(Span::new(4096, 65_536).unwrap()).unwrap();
+        assert_eq!(blocks(), 65_536);
+        assert!(memory.reserve(Span::new(1 << 20, 4096).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! Doorbells over shared futexes (Linux).
+//!
+//! Private futexes do not work between processes, and their waits would never end: every call here
+//! uses the shared kind.
+
+use super::{Doorbell, Ticket, Woken};
+use crate::SharedWord;
+use crate::mem::{Backing, MappedWord};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+use rustix::io::Errno;
+use rustix::thread::futex;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::vec::Vec;
+
+/// Most bells that one wait can cover, the process-private word included: the kernel's limit.
+pub const MAX_BELLS: usize = 128;
+
+/// A futex on the bell word alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FutexBell;
+
+impl<B: Backing> Doorbell<MappedWord<B>> for FutexBell {
+    fn ticket(&self, bell: &MappedWord<B>) -> Ticket {
+        Ticket { bell: bell.load_acquire(), local: 0 }
+    }
+
+    fn wait(&self, bell: &MappedWord<B>, ticket: Ticket, timeout: Option<Duration>) -> Woken {
+        let timeout = timeout.map(timespec);
+        let flags = futex::Flags::empty();
+        match futex::wait(bell.as_atomic(), flags, ticket.bell, timeout.as_ref()) {
+            Err(Errno::TIMEDOUT) => Woken::TimedOut,
+            _ => Woken::Rung,
+        }
+    }
+
+    fn wake(&self, bell: &MappedWord<B>) {
+        wake(bell.as_atomic());
+    }
+}
+
+/// A futex on the bell word and on a word of this process: the wait also ends when a thread of this
+/// process rings the local one, which no peer can touch.
+#[derive(Clone, Debug, Default)]
+pub struct FutexPair {
+    local: Arc<AtomicU32>,
+}
+
+impl FutexPair {
+    /// Rings the local word: every wait with an older ticket ends.
+    pub fn ring_local(&self) {
+        // Release: whoever takes a ticket with the new value sees what was stored before.
+        self.local.fetch_add(1, Ordering::Release);
+        wake(&self.local);
+    }
+
+    /// State of the local word now.
+    #[must_use]
+    pub fn local(&self) -> u32 {
+        // Acquire: pairs with `ring_local`.
+        self.local.load(Ordering::Acquire)
+    }
+}
+
+impl<B: Backing> Doorbell<MappedWord<B>> for FutexPair {
+    fn ticket(&self, bell: &MappedWord<B>) -> Ticket {
+        Ticket { bell: bell.load_acquire(), local: self.local() }
+    }
+
+    fn wait(&self, bell: &MappedWord<B>, ticket: Ticket, timeout: Option<Duration>) -> Woken {
+        wait_any(&[(bell, ticket.bell)], &self.local, ticket.local, timeout)
+    }
+
+    fn wake(&self, bell: &MappedWord<B>) {
+        wake(bell.as_atomic());
+    }
+}
+
+impl FutexPair {
+    /// Waits until one of `bells` no longer has the value beside it, or the local word no longer has
+    /// the value `local`, or `timeout` has passed. Bells beyond [`MAX_BELLS`]` - 1` are not waited
+    /// on.
+    pub fn wait_any<B: Backing>(
+        &self,
+        bells: &[(&MappedWord<B>, u32)],
+        local: u32,
+        timeout: Option<Duration>,
+    ) -> Woken {
+        wait_any(bells, &self.local, local, timeout)
+    }
+}
+
+/// Waits on several bells and one word of this process, as [`FutexPair::wait_any`].
+fn wait_any<B: Backing>(
+    bells: &[(&MappedWord<B>, u32)],
+    local: &AtomicU32,
+    local_value: u32,
+    timeout: Option<Duration>,
+) -> Woken {
+    let entry = |word: &AtomicU32, value: u32| {
+        let mut wait = futex::Wait::new();
+        wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
+        wait.val = value.into();
+        wait.flags = futex::WaitFlags::SIZE_U32;
+        wait
+    };
+    let mut waits = Vec::with_capacity(bells.len() + 1);
+    waits.push(entry(local, local_value));
+    waits.extend(
+        bells.iter().take(MAX_BELLS - 1).map(|(word, value)| entry(word.as_atomic(), *value)),
+    );
+    // `futex_waitv` takes the end of the wait, not its length.
+    let end = timeout.map(|timeout| {
+        let now = clock_gettime(ClockId::Monotonic);
+        timespec(
+            Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32).saturating_add(timeout),
+        )
+    });
+    let flags = futex::WaitvFlags::empty();
+    match futex::waitv(&waits, flags, end.as_ref(), ClockId::Monotonic) {
+        Err(Errno::TIMEDOUT) => Woken::TimedOut,
+        _ => Woken::Rung,
+    }
+}
+
+fn wake(word: &AtomicU32) {
+    // Waking can only fail for an address that is not mapped; this one is.
+    let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Memory whose content a peer changes between any two loads.
+
+use crate::{Intercept, Intercepted};
+use knit_ring::HeapMemory;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Values that bugs like.
+pub const EDGES: [u32; 16] = [
+    0,
+    1,
+    2,
+    3,
+    31,
+    32,
+    63,
+    64,
+    65,
+    512,
+    513,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffc0,
+    u32::MAX - 1,
+    u32::MAX,
+];
+
+/// Heap memory as a party sees it whose peer writes whatever it likes, whenever it likes.
+pub type HostileMemory = Intercepted<Hostile>;
+
+/// The peer's writes, driven by a seed.
+#[derive(Debug)]
+pub struct Hostile {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    noise: Noise,
+    /// Loads in 256 that are tampered with.
+    rate: u32,
+    /// What each word was loaded as last.
+    seen: HashMap<u32, u32>,
+}
+
+impl HostileMemory {
+    /// `inner` with a peer that changes `rate` of 256 loads, as `seed` says.
+    #[must_use]
+    pub fn tampering(inner: &HeapMemory, seed: u64, rate: u32) -> Self {
+        let state = State { noise: Noise::new(seed), rate, seen: HashMap::new() };
+        Self::over(inner, Hostile { state: Mutex::new(state) })
+    }
+
+    /// How many of 256 loads are tampered with from now on.
+    pub fn set_rate(&self, rate: u32) {
+        self.by().state().rate = rate;
+    }
+
+    /// What the word at byte `at` was loaded as last, if it was.
+    #[must_use]
+    pub fn last_load(&self, at: u32) -> Option<u32> {
+        self.by().state().seen.get(&at).copied()
+    }
+}
+
+impl Hostile {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intercept for Hostile {
+    fn load(&self, at: u32, value: u32) -> u32 {
+        let mut state = self.state();
+        let rate = state.rate;
+        let value = if state.noise.below(256) < rate { state.noise.tamper(value) } else { value };
+        state.seen.insert(at, value);
+        value
+    }
+}
+
+/// A sequence of numbers that a seed determines (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Noise(u64);
+
+impl Noise {
+    /// The sequence of `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The next number as 32 bits.
+    pub const fn word(&mut self) -> u32 {
+        (self.next() >> 32) as u32
+    }
+
+    /// A number below `limit`, which is not zero.
+    pub const fn below(&mut self, limit: u32) -> u32 {
+        self.word() % limit
+    }
+
+    /// What a hostile peer writes over `value`: an edge, a neighbour, some flipped bits, anything.
+    pub fn tamper(&mut self, value: u32) -> u32 {
+        match self.below(5) {
+            0 => EDGES[self.below(EDGES.len() as u32) as usize],
+            1 => value.wrapping_add(1),
+            2 => value.wrapping_sub(1),
+            3 => value ^ (1 << self.below(32)),
+            _ => self.word(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use knit_proto::WordOffset;
+    use knit_ring::{SharedMemory, SharedWord};
+
+    #[test]
+    fn a_seed_determines_the_peer() {
+        let run = |seed| {
+            let memory = HostileMemory::tampering(&HeapMemory::zeroed(64).unwrap(), seed, 128);
+            let word = memory.word(WordOffset::new(4).unwrap()).unwrap();
+            (0..64).map(|_| word.load_acquire()).collect::<Vec<_>>()
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+
+    #[test]
+    fn rate_zero_is_honest() {
+        let memory = HostileMemory::tampering(&HeapMemory::zeroed(64).unwrap(), 3, 0);
+        let word = memory.word(WordOffset::new(4).unwrap()).unwrap();
+        word.store_release(9);
+        assert!((0..64).all(|_| word.load_acquire() == 9));
+        assert_eq!(memory.last_load(4), Some(9));
+    }
+}

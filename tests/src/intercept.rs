@@ -1,0 +1,191 @@
+//! Heap memory of which every single load and store passes through a test.
+
+use knit_proto::{Span, WordOffset};
+use knit_ring::{HeapMemory, OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a test does to the loads and stores of a party. Copies come word by word.
+pub trait Intercept: Send + Sync + 'static {
+    /// What a load of the word at byte `at` returns, where memory holds `value`.
+    fn load(&self, at: u32, value: u32) -> u32 {
+        let _ = at;
+        value
+    }
+
+    /// Whether a store of `value` to the word at byte `at` happens.
+    fn store(&self, at: u32, value: u32) -> bool {
+        let _ = (at, value);
+        true
+    }
+}
+
+/// Heap memory as one party sees it, through an [`Intercept`]. Clones share both.
+pub struct Intercepted<I> {
+    inner: HeapMemory,
+    by: Arc<I>,
+}
+
+impl<I: Intercept> Intercepted<I> {
+    /// `inner` as seen through `by`.
+    pub fn over(inner: &HeapMemory, by: I) -> Self {
+        Self { inner: inner.clone(), by: Arc::new(by) }
+    }
+
+    /// What stands between the party and the memory.
+    #[must_use]
+    pub fn by(&self) -> &I {
+        &self.by
+    }
+}
+
+impl<I: Intercept> SharedMemory for Intercepted<I> {
+    type Word = InterceptedWord<I>;
+    type Bytes = InterceptedBytes<I>;
+
+    fn len(&self) -> u32 {
+        self.inner.len()
+    }
+
+    fn word(&self, at: WordOffset) -> Result<Self::Word, OutOfBounds> {
+        Ok(InterceptedWord { word: self.inner.word(at)?, at: at.bytes(), by: Arc::clone(&self.by) })
+    }
+
+    fn bytes(&self, span: Span) -> Result<Self::Bytes, OutOfBounds> {
+        let bytes = self.inner.bytes(span)?;
+        Ok(InterceptedBytes { bytes, at: span.at(), by: Arc::clone(&self.by) })
+    }
+
+    fn full_fence(&self) {
+        self.inner.full_fence();
+    }
+
+    fn reserve(&self, span: Span) -> Result<(), ReserveError> {
+        self.inner.reserve(span)
+    }
+}
+
+impl<I> Clone for Intercepted<I> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), by: Arc::clone(&self.by) }
+    }
+}
+
+impl<I> fmt::Debug for Intercepted<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intercepted").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+/// A word of [`Intercepted`] memory.
+pub struct InterceptedWord<I> {
+    word: <HeapMemory as SharedMemory>::Word,
+    at: u32,
+    by: Arc<I>,
+}
+
+impl<I: Intercept> SharedWord for InterceptedWord<I> {
+    fn load_relaxed(&self) -> u32 {
+        self.by.load(self.at, self.word.load_relaxed())
+    }
+
+    fn load_acquire(&self) -> u32 {
+        self.by.load(self.at, self.word.load_acquire())
+    }
+
+    fn store_relaxed(&self, value: u32) {
+        if self.by.store(self.at, value) {
+            self.word.store_relaxed(value);
+        }
+    }
+
+    fn store_release(&self, value: u32) {
+        if self.by.store(self.at, value) {
+            self.word.store_release(value);
+        }
+    }
+}
+
+impl<I> fmt::Debug for InterceptedWord<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InterceptedWord").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// Bytes of [`Intercepted`] memory.
+pub struct InterceptedBytes<I> {
+    bytes: <HeapMemory as SharedMemory>::Bytes,
+    /// Start of the span in the memory.
+    at: u32,
+    by: Arc<I>,
+}
+
+impl<I: Intercept> InterceptedBytes<I> {
+    fn load(&self, at: u32) -> u32 {
+        let mut word = [0];
+        self.bytes.load_words(at, &mut word).expect("the whole copy is inside");
+        self.by.load(self.at + at, word[0])
+    }
+
+    fn store(&self, at: u32, value: u32) {
+        if self.by.store(self.at + at, value) {
+            self.bytes.store_words(at, &[value]).expect("the whole copy is inside");
+        }
+    }
+
+    /// Refuses what the memory inside refuses.
+    fn check(&self, at: u32, len: usize) -> Result<(), OutOfBounds> {
+        let end = u64::from(at) + len.next_multiple_of(4) as u64;
+        if at.is_multiple_of(4) && end <= self.bytes.len().into() {
+            return Ok(());
+        }
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        Err(OutOfBounds { at, len, available: self.bytes.len() })
+    }
+}
+
+impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
+    fn len(&self) -> u32 {
+        self.bytes.len()
+    }
+
+    fn snapshot(&self, at: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
+        self.check(at, into.len())?;
+        for (at, bytes) in (at..).step_by(4).zip(into.chunks_mut(4)) {
+            bytes.copy_from_slice(&self.load(at).to_ne_bytes()[..bytes.len()]);
+        }
+        Ok(())
+    }
+
+    fn deposit(&self, at: u32, from: &[u8]) -> Result<(), OutOfBounds> {
+        self.check(at, from.len())?;
+        for (at, bytes) in (at..).step_by(4).zip(from.chunks(4)) {
+            let mut word = [0; 4];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.store(at, u32::from_ne_bytes(word));
+        }
+        Ok(())
+    }
+
+    fn load_words(&self, at: u32, into: &mut [u32]) -> Result<(), OutOfBounds> {
+        self.check(at, size_of_val(into))?;
+        for (at, word) in (at..).step_by(4).zip(into) {
+            *word = self.load(at);
+        }
+        Ok(())
+    }
+
+    fn store_words(&self, at: u32, words: &[u32]) -> Result<(), OutOfBounds> {
+        self.check(at, size_of_val(words))?;
+        for (at, word) in (at..).step_by(4).zip(words) {
+            self.store(at, *word);
+        }
+        Ok(())
+    }
+}
+
+impl<I> fmt::Debug for InterceptedBytes<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InterceptedBytes").field("at", &self.at).finish_non_exhaustive()
+    }
+}

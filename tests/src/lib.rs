@@ -1,0 +1,33 @@
+//! Memories and tools for the tests that cross crates.
+//!
+//! The endpoint code of `knit-ring` is generic over [`SharedMemory`](knit_ring::SharedMemory), so the
+//! very same code runs over the memories of this crate:
+//!
+//! - [`LoomMemory`]: every schedule and every permitted stale load, races on payload bytes are errors;
+//! - [`Weaken`]: one ordering of the protocol taken away, to prove that a model needs it;
+//! - [`CrashMemory`]: the party that uses it dies after its n-th store;
+//! - [`FetchCount`]: a second load of the same word in one operation is an error (H2);
+//! - [`HostileMemory`]: every load may return what the peer liked to write just then.
+//!
+//! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
+//! that must fail.
+
+mod crash;
+mod explore;
+mod fetch_count;
+mod geometry;
+mod hostile;
+mod intercept;
+mod loom_memory;
+mod model;
+mod weaken;
+
+pub use crash::{CrashMemory, Stop, StopBehaviour, Stopped, until_stop};
+pub use explore::{Bounds, Explored, Rejection, explore, reject};
+pub use fetch_count::{FetchCount, Fetches};
+pub use geometry::{Lane, arena_lane, lane};
+pub use hostile::{EDGES, Hostile, HostileMemory, Noise};
+pub use intercept::{Intercept, Intercepted, InterceptedBytes, InterceptedWord};
+pub use loom_memory::{LoomBell, LoomBytes, LoomMemory, LoomWord};
+pub use model::{Seen, message, payload, read, receive, seen, send};
+pub use weaken::{WeakWord, Weaken, Weakening};
