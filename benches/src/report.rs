@@ -6,12 +6,13 @@ use crate::run::Outcome;
 use knit_cli::floor::Cpus;
 use std::fmt;
 
-/// Heading of the table.
+/// Heading of the table: percentiles of the stretches, the first of them also as multiple of the
+/// ping-pong, and the median of the repetitions' means.
 pub const TABLE_HEADING: &str = "\
-case                             median  x ping-pong       p50       p90       p99     p99.9       max  timed as";
+case                                  p50  x ping-pong       p90       p99     p99.9       max      mean  timed as";
 
 /// Heading of the CSV rows.
-pub const CSV_HEADING: &str = "case,unit,payload_bytes,median_ns,ratio,p50_ns,p90_ns,p99_ns,\
+pub const CSV_HEADING: &str = "case,unit,payload_bytes,ratio,mean_ns,p50_ns,p90_ns,p99_ns,\
 p99.9_ns,max_ns,rounds,rounds_per_stretch,repetitions,ping_pong_before_ns,ping_pong_after_ns,\
 noisy,cores,machine,kernel,commit";
 
@@ -25,21 +26,21 @@ impl fmt::Display for Line<'_> {
         let time = |percent| Time(sample.percentile(percent)).to_string();
         write!(
             f,
-            "{name:<32}{:>7} {:>12.2}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            Time(sample.median()).to_string(),
-            self.0.ratio(),
+            "{name:<32}{:>9} {:>12.2}{:>10}{:>10}{:>10}{:>10}{:>10}",
             time(50.0),
+            self.0.ratio(),
             time(90.0),
             time(99.0),
             time(99.9),
             time(100.0),
+            Time(sample.median()).to_string(),
         )?;
         match sample.rounds_per_stretch() {
             1 => write!(f, "  single {}s", unit.name())?,
             rounds => write!(f, "  means of {rounds}")?,
         }
         if *unit == Unit::Message {
-            write!(f, "; {:.1} M/s", 1e3 / sample.median())?;
+            write!(f, "; {:.1} M/s", 1e3 / sample.percentile(50.0))?;
         }
         if ping_pong.differ() {
             write!(
@@ -70,7 +71,7 @@ impl fmt::Display for Row<'_> {
         let Outcome { name, payload_bytes, unit, sample, ping_pong, .. } = self.outcome;
         let Machine { processor, kernel, commit } = self.machine;
         write!(f, "{name},{},{payload_bytes},", unit.name())?;
-        write!(f, "{:.2},{:.3},", sample.median(), self.outcome.ratio())?;
+        write!(f, "{:.3},{:.2},", self.outcome.ratio(), sample.median())?;
         for percent in [50.0, 90.0, 99.0, 99.9, 100.0] {
             write!(f, "{:.2},", sample.percentile(percent))?;
         }

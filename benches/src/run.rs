@@ -26,7 +26,7 @@ pub struct Outcome {
     pub tries: u32,
 }
 
-/// One-line ping-pongs around a figure, in nanoseconds.
+/// One-line ping-pongs around a figure: medians of their stretches, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PingPongs {
     /// Before it.
@@ -51,10 +51,11 @@ impl PingPongs {
 }
 
 impl Outcome {
-    /// The figure as a multiple of the ping-pong of the same moment.
+    /// The figure as a multiple of the ping-pong of the same moment. Both are medians of stretches:
+    /// a mean also counts the time that other processes took away.
     #[must_use]
     pub fn ratio(&self) -> f64 {
-        self.sample.median() / self.ping_pong.mean()
+        self.sample.percentile(50.0) / self.ping_pong.mean()
     }
 }
 
@@ -77,9 +78,9 @@ pub fn run(
         let outcome = loop {
             tries += 1;
             let sample = (case.measure)(plan).map_err(|error| format!("{}: {error}", case.name))?;
-            let before = limit.median();
+            let before = limit.percentile(50.0);
             limit = Floor::PingPong.measure(plan)?;
-            let ping_pong = PingPongs { before, after: limit.median() };
+            let ping_pong = PingPongs { before, after: limit.percentile(50.0) };
             if !ping_pong.differ() || tries == TRIES {
                 break Outcome {
                     name: case.name.clone(),

@@ -20,7 +20,7 @@ impl CallId {
     }
 }
 
-/// At most 32 calls, each with an id whose low five bits are its place and whose high 27 bits count
+/// At most 32 calls (LANE-1), each with an id whose low five bits are its place and whose high 27 bits count
 /// how often the place was used.
 #[derive(Debug, Default)]
 pub(crate) struct CallTable {

@@ -146,7 +146,7 @@ impl<M: SharedMemory> Receiver<M> {
         }
         let next = self.counts[slot.index()].wrapping_add(1);
         // E3: acquire load, pairs with the release store in `Sender::publish`. Zero also stands for
-        // "never stamped", so the one in 2^32 publications that is numbered 0 goes by the word.
+        // "never stamped", so the one in 2^32 publications that is numbered 0 goes by the word. MBX-10.
         (next != 0 && self.slots.stamp(slot).load_acquire() == next).then_some(slot)
     }
 

@@ -122,8 +122,8 @@ impl<M: SharedMemory> Sender<M> {
             let count = self.counts[slot.index()].wrapping_add(1);
             self.counts[slot.index()] = count;
             if self.stamps == Stamps::On {
-                // E3: release store, pairs with the acquire load in `Receiver::poll`. It comes after
-                // the toggle, so that whoever sees the stamp sees the toggle too.
+                // E3: release store, pairs with the acquire load in `Receiver::stamped`. It comes
+                // after the toggle, so that whoever sees the stamp sees the toggle too. MBX-9.
                 self.slots.stamp(slot).store_release(count);
             }
         }

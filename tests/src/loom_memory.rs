@@ -5,7 +5,10 @@
 //! protocol does not order the bytes that it should order, even where the copied values happen to
 //! be right.
 
-#![allow(unsafe_code, reason = "reads and writes loom cells through the pointers that loom hands out")]
+#![allow(
+    unsafe_code,
+    reason = "reads and writes loom cells through the pointers that loom hands out"
+)]
 
 use knit_proto::{Span, WordOffset};
 use knit_ring::{

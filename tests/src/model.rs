@@ -38,10 +38,7 @@ pub const fn seen(call: u32) -> Seen {
 /// # Panics
 ///
 /// Four bytes did not fit a slot.
-pub fn send<M: SharedMemory>(
-    sender: &mut Sender<M>,
-    call: u32,
-) -> Result<bool, ProtocolViolation> {
+pub fn send<M: SharedMemory>(sender: &mut Sender<M>, call: u32) -> Result<bool, ProtocolViolation> {
     let mut waited = false;
     loop {
         match sender.claim() {
@@ -86,6 +83,10 @@ pub fn read<M: SharedMemory>(taken: Taken<'_, M>, finish: bool) -> Seen {
     let mut bytes = [0; 4];
     taken.snapshot(&mut bytes).expect("a slot has four bytes");
     let call = taken.header().0[1];
-    if finish { taken.finish() } else { taken.release() }
+    if finish {
+        taken.finish()
+    } else {
+        taken.release()
+    }
     (call, u32::from_ne_bytes(bytes))
 }

@@ -4,9 +4,7 @@
 //! fresh, so nothing but the free word orders the second payload after the receiver's reads of the
 //! first. With a third payload a slot is used again as well.
 
-use knit_proto::{
-    Message, PayloadPlace, ProtocolViolation, RawSlotHeader, Role, Tag, Word0,
-};
+use knit_proto::{Message, PayloadPlace, ProtocolViolation, RawSlotHeader, Role, Tag, Word0};
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, Receiver, Sender, SharedMemory, Stamps,
 };
@@ -26,7 +24,7 @@ fn a_block_is_reused_only_after_it_was_read() {
 
 #[test]
 fn a_block_and_its_slot_are_reused_together() {
-    explore("arena, three payloads", Bounds::preemptions(3), &permitted(3), || {
+    explore("arena, three payloads", Bounds::ALL, &permitted(3), || {
         run(3, Weakening::None, Weakening::None)
     });
 }
@@ -53,9 +51,10 @@ fn model_rejects_free_loaded_relaxed() {
 #[test]
 fn model_rejects_publish_stored_relaxed() {
     let publish = Weakening::StoreRelaxed(lane(2).mailbox.publish());
-    let rejection = reject("arena, publish stored relaxed", Bounds::ALL, &permitted(2), move || {
-        run(2, publish, Weakening::None)
-    });
+    let rejection =
+        reject("arena, publish stored relaxed", Bounds::ALL, &permitted(2), move || {
+            run(2, publish, Weakening::None)
+        });
     assert_eq!(rejection, Rejection::Race);
 }
 

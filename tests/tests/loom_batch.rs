@@ -10,7 +10,7 @@ use knit_tests::{
     receive, reject, seen, send,
 };
 
-const BOUNDS: Bounds = Bounds::preemptions(3);
+const BOUNDS: Bounds = Bounds::ALL;
 /// Call id of the message that is never published.
 const ABANDONED: u32 = 99;
 

@@ -24,12 +24,8 @@ struct Mutant {
     wakes: bool,
 }
 
-const NONE: Mutant = Mutant {
-    notifier: Weakening::None,
-    waiter: Weakening::None,
-    looks_again: true,
-    wakes: true,
-};
+const NONE: Mutant =
+    Mutant { notifier: Weakening::None, waiter: Weakening::None, looks_again: true, wakes: true };
 
 #[test]
 fn one_message_wakes_a_sleeping_receiver() {
@@ -38,7 +34,7 @@ fn one_message_wakes_a_sleeping_receiver() {
 
 #[test]
 fn a_receiver_that_slept_can_sleep_again() {
-    explore("parking, two messages", Bounds::preemptions(3), &permitted(2), || run(2, NONE));
+    explore("parking, two messages", Bounds::preemptions(4), &permitted(2), || run(2, NONE));
 }
 
 #[test]

@@ -18,18 +18,20 @@ fn a_ready_segment_has_its_whole_header() {
 #[test]
 fn model_rejects_ready_stored_relaxed() {
     let weakening = Weakening::StoreRelaxed(ready());
-    let rejection = reject("ready stored relaxed", Bounds::ALL, &[header(fields()), None], move || {
-        attach(weakening, Weakening::None)
-    });
+    let rejection =
+        reject("ready stored relaxed", Bounds::ALL, &[header(fields()), None], move || {
+            attach(weakening, Weakening::None)
+        });
     assert_eq!(rejection, Rejection::Race);
 }
 
 #[test]
 fn model_rejects_ready_loaded_relaxed() {
     let weakening = Weakening::LoadRelaxed(ready());
-    let rejection = reject("ready loaded relaxed", Bounds::ALL, &[header(fields()), None], move || {
-        attach(Weakening::None, weakening)
-    });
+    let rejection =
+        reject("ready loaded relaxed", Bounds::ALL, &[header(fields()), None], move || {
+            attach(Weakening::None, weakening)
+        });
     assert_eq!(rejection, Rejection::Race);
 }
 

@@ -5,14 +5,14 @@
 //! models that need both ways mix it with `take`. A stamp may become visible long after its message
 //! was taken by the publish word.
 
-use knit_proto::ProtocolViolation;
+use knit_proto::{ProtocolViolation, SLOT_STRIDE, STAMP_AT, WordOffset};
 use knit_ring::{Receiver, Sender, SharedMemory, Stamps};
 use knit_tests::{
     Bounds, LoomMemory, Rejection, Seen, Weaken, Weakening, explore, lane, read, reject, seen, send,
 };
 
 const MESSAGES: u32 = 3;
-const BOUNDS: Bounds = Bounds::preemptions(3);
+const BOUNDS: Bounds = Bounds::ALL;
 
 /// What was taken, and the call that found each message.
 type Outcome = Result<(Vec<Seen>, Vec<Way>), ProtocolViolation>;
@@ -33,7 +33,9 @@ type Calls = fn(usize) -> &'static [Way];
 
 #[test]
 fn stamps_alone_deliver_every_message_once() {
-    explore("stamps, polls only", BOUNDS, &permitted(&[[Poll; 3]]), || run(Weakening::None, polls));
+    explore("stamps, polls only", BOUNDS, &permitted(&[[Poll; 3]]), || {
+        run(Weakening::None, Weakening::None, polls)
+    });
 }
 
 #[test]
@@ -48,21 +50,34 @@ fn stamps_and_words_together_deliver_every_message_once() {
         [Take, Take, Poll],
         [Take, Take, Take],
     ];
-    explore("stamps, polls and takes", BOUNDS, &permitted(&ways), || run(Weakening::None, both));
+    explore("stamps, polls and takes", Bounds::preemptions(4), &permitted(&ways), || {
+        run(Weakening::None, Weakening::None, both)
+    });
 }
 
 #[test]
 fn a_message_taken_by_its_word_is_not_taken_again_by_its_late_stamp() {
     explore("stamps, first message by its word", BOUNDS, &permitted(&[[Take, Poll, Poll]]), || {
-        run(Weakening::None, take_then_poll)
+        run(Weakening::None, Weakening::None, take_then_poll)
     });
 }
 
 #[test]
 fn model_rejects_stamp_stored_relaxed() {
     let weakening = Weakening::StoreRelaxed(stamp(0));
-    assert_eq!(rejection("stamp stored relaxed", weakening, polls), Rejection::Race);
-    assert_eq!(rejection("stamp stored relaxed", weakening, both), Rejection::Race);
+    for calls in [polls as Calls, both] {
+        let rejection = rejection("stamp stored relaxed", weakening, Weakening::None, calls);
+        assert_eq!(rejection, Rejection::Race);
+    }
+}
+
+#[test]
+fn model_rejects_stamp_loaded_relaxed() {
+    let weakening = Weakening::LoadRelaxed(stamp(0));
+    for calls in [polls as Calls, both] {
+        let rejection = rejection("stamp loaded relaxed", Weakening::None, weakening, calls);
+        assert_eq!(rejection, Rejection::Race);
+    }
 }
 
 /// The receiver counts a message that is not published yet, and then sees it published: it takes it
@@ -70,15 +85,16 @@ fn model_rejects_stamp_stored_relaxed() {
 #[test]
 fn model_rejects_stamp_before_toggle() {
     let publish = Weakening::StoreLate(lane(2).mailbox.publish());
-    assert_eq!(rejection("stamp before toggle", publish, both), Rejection::Outcome);
+    let rejection = rejection("stamp before toggle", publish, Weakening::None, both);
+    assert_eq!(rejection, Rejection::Outcome);
 }
 
-fn rejection(name: &str, sender: Weakening, calls: Calls) -> Rejection {
+fn rejection(name: &str, sender: Weakening, receiver: Weakening, calls: Calls) -> Rejection {
     let mut ways = Vec::new();
     for set in 0..8 {
         ways.push([0, 1, 2].map(|message| if set >> message & 1 == 0 { Poll } else { Take }));
     }
-    reject(name, BOUNDS, &permitted(&ways), move || run(sender, calls))
+    reject(name, BOUNDS, &permitted(&ways), move || run(sender, receiver, calls))
 }
 
 fn permitted(ways: &[[Way; 3]]) -> Vec<Outcome> {
@@ -98,17 +114,17 @@ fn take_then_poll(message: usize) -> &'static [Way] {
     if message == 0 { &[Take] } else { &[Poll] }
 }
 
-fn stamp(slot: u32) -> knit_proto::WordOffset {
-    let at = slot * knit_proto::SLOT_STRIDE + knit_proto::STAMP_AT;
-    lane(2).mailbox.slots().word(at).expect("the slot is in the span")
+fn stamp(slot: u32) -> WordOffset {
+    lane(2).mailbox.slots().word(slot * SLOT_STRIDE + STAMP_AT).expect("the slot is in the span")
 }
 
-fn run(weak_sender: Weakening, calls: Calls) -> Outcome {
+fn run(weak_sender: Weakening, weak_receiver: Weakening, calls: Calls) -> Outcome {
     let lane = lane(2);
     let memory = LoomMemory::zeroed(lane.bytes);
     let mut sender =
         Sender::new(&Weaken::new(&memory, weak_sender), lane.mailbox, Stamps::On).unwrap();
-    let mut receiver = Receiver::new(&memory, lane.mailbox, Stamps::On).unwrap();
+    let mut receiver =
+        Receiver::new(&Weaken::new(&memory, weak_receiver), lane.mailbox, Stamps::On).unwrap();
     let thread = loom::thread::spawn(move || {
         (0..MESSAGES).try_for_each(|call| send(&mut sender, call).map(drop))
     });

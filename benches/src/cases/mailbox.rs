@@ -19,9 +19,9 @@ const STREAM_STRETCH: u32 = 20_000;
 
 pub(super) fn cases() -> Vec<Case> {
     let calls = [
-        ("mailbox/call", 0, Stamps::On, Wake::Never),
-        ("mailbox/call/wake_checked", 0, Stamps::On, Wake::Checked),
-        ("mailbox/call/unstamped", 0, Stamps::Off, Wake::Never),
+        ("mailbox/call/header", 0, Stamps::On, Wake::Never),
+        ("mailbox/call/header/wake_checked", 0, Stamps::On, Wake::Checked),
+        ("mailbox/call/header/unstamped", 0, Stamps::Off, Wake::Never),
         ("mailbox/call/64B", 64, Stamps::On, Wake::Never),
         ("mailbox/call/64B/unstamped", 64, Stamps::Off, Wake::Never),
         ("mailbox/call/512B", 512, Stamps::On, Wake::Never),

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
 
-/// What a call came to.
-pub(super) type Outcome = Result<Payload<'static>, CallError>;
+/// What a call came to. Errors are boxed: they are large and rare.
+pub(super) type Outcome = Result<Payload<'static>, Box<CallError>>;
 
 /// State of one call, shared by its handle, its lane and the queue.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct CallState {
     done: AtomicU32,
     /// The lane that has the call; `QUEUED` before that.
     lane: AtomicUsize,
+    /// 1 once a future has left a waker.
+    watched: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -54,6 +56,29 @@ impl Sleeper {
     }
 }
 
+/// Whom to wake once no lock is held: a waker may run any code, and waking is a system call.
+#[derive(Debug, Default)]
+#[must_use = "whoever waits must be woken"]
+pub(super) struct Wakes {
+    wakers: Vec<Waker>,
+    sleepers: Vec<Sleeper>,
+}
+
+impl Wakes {
+    /// Wakes everybody. Returns how many futures were among them.
+    #[inline]
+    pub(super) fn wake(self) -> usize {
+        for sleeper in &self.sleepers {
+            sleeper.wake();
+        }
+        let futures = self.wakers.len();
+        for waker in self.wakers {
+            waker.wake();
+        }
+        futures
+    }
+}
+
 const QUEUED: usize = usize::MAX;
 
 impl CallState {
@@ -61,6 +86,7 @@ impl CallState {
         Arc::new(Self {
             done: AtomicU32::new(outcome.is_some().into()),
             lane: AtomicUsize::new(QUEUED),
+            watched: AtomicU32::new(0),
             inner: Mutex::new(Inner { outcome, waker: None, sleeper: None }),
         })
     }
@@ -83,26 +109,21 @@ impl CallState {
         self.lane.store(lane, Ordering::Relaxed);
     }
 
-    /// Sets the outcome and wakes whoever waits for it. Returns whether a future was waiting.
+    /// Whether nobody but the thread that asks can be waiting for this call.
     #[inline]
-    pub(super) fn complete(&self, outcome: Outcome) -> bool {
-        let (waker, sleeper) = {
-            let mut inner = self.lock();
-            inner.outcome = Some(outcome);
-            // Release: whoever sees 1 finds the outcome.
-            self.done.store(1, Ordering::Release);
-            (inner.waker.take(), inner.sleeper.take())
-        };
-        if let Some(sleeper) = sleeper {
-            sleeper.wake();
-        }
-        match waker {
-            Some(waker) => {
-                waker.wake();
-                true
-            }
-            None => false,
-        }
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) == 0
+    }
+
+    /// Sets the outcome. Whoever waits for it is noted in `wakes`.
+    #[inline]
+    pub(super) fn complete(&self, outcome: Outcome, wakes: &mut Wakes) {
+        let mut inner = self.lock();
+        inner.outcome = Some(outcome);
+        // Release: whoever sees 1 finds the outcome.
+        self.done.store(1, Ordering::Release);
+        wakes.wakers.extend(inner.waker.take());
+        wakes.sleepers.extend(inner.sleeper.take());
     }
 
     /// Notes how the calling thread is about to sleep; false when the call is done already.
@@ -120,14 +141,17 @@ impl CallState {
         self.lock().sleeper = None;
     }
 
-    /// Wakes the thread that waits for this call, if one sleeps.
-    pub(super) fn wake_sleeper(&self) {
-        if let Some(sleeper) = &self.lock().sleeper {
+    /// Wakes the thread that waits for this call. Returns whether one slept.
+    pub(super) fn wake_sleeper(&self) -> bool {
+        let inner = self.lock();
+        if let Some(sleeper) = &inner.sleeper {
             sleeper.wake();
         }
+        inner.sleeper.is_some()
     }
 
-    fn take_outcome(&self) -> Option<Outcome> {
+    #[inline]
+    pub(super) fn take_outcome(&self) -> Option<Outcome> {
         if self.is_done() { self.lock().outcome.take() } else { None }
     }
 
@@ -139,6 +163,8 @@ impl CallState {
             return Err(outcome);
         }
         let first = inner.waker.is_none();
+        // Relaxed: only the handle's owner reads it, and it is the owner who leaves wakers.
+        self.watched.store(1, Ordering::Relaxed);
         match &mut inner.waker {
             Some(left) => left.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -165,7 +191,7 @@ pub struct Call<T> {
 impl<T: Decode> Call<T> {
     #[inline]
     pub(super) fn start<In: Encode>(shared: &Arc<Shared>, task: Task<In, T>, argument: In) -> Self {
-        let refused = |error| CallState::new(Some(Err(error)));
+        let refused = |error| CallState::new(Some(Err(Box::new(error))));
         let state = if task.table() != shared.table {
             refused(CallError::ForeignTask)
         } else {
@@ -187,9 +213,8 @@ impl<T: Decode> Call<T> {
     ///
     /// Why there is no value.
     pub fn wait(self) -> Result<T, CallError> {
-        self.shared.wait(&self.state, None);
-        let outcome = self.state.take_outcome().unwrap_or(Err(CallError::Closed));
-        self.decode(outcome)
+        let outcome = self.shared.wait(&self.state, None);
+        self.decode(outcome.unwrap_or_else(|| Err(Box::new(CallError::Closed))))
     }
 
     /// Blocks until the call has ended or `timeout` has passed. The call goes on in the second case,
@@ -199,8 +224,7 @@ impl<T: Decode> Call<T> {
     ///
     /// The handle, when the time was over.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, CallError>, Self> {
-        self.shared.wait(&self.state, Instant::now().checked_add(timeout));
-        match self.state.take_outcome() {
+        match self.shared.wait(&self.state, Instant::now().checked_add(timeout)) {
             Some(outcome) => Ok(self.decode(outcome)),
             None => Err(self),
         }
@@ -216,7 +240,10 @@ impl<T: Decode> Call<T> {
     }
 
     fn decode(&self, outcome: Outcome) -> Result<T, CallError> {
-        Ok(T::decode(outcome?, &self.shared.limits)?)
+        match outcome {
+            Ok(payload) => Ok(T::decode(payload, &self.shared.limits)?),
+            Err(error) => Err(*error),
+        }
     }
 }
 
@@ -257,5 +284,5 @@ pub(super) fn outcome(
     let tag = payload.tag();
     let error = ErrorValue::decode(payload, limits)
         .unwrap_or_else(|_| ErrorValue::new("Error", format!("the task threw a {tag}")));
-    Err(CallError::Task { failure: TaskFailure::from_name(error.name()), error })
+    Err(Box::new(CallError::Task { failure: TaskFailure::from_name(error.name()), error }))
 }

@@ -10,9 +10,9 @@ use std::time::Instant;
 pub(super) fn run(shared: &Shared) {
     while !shared.is_closing() {
         let local = shared.driver.local();
-        if shared.needs_driver() {
+        if shared.has_futures() || shared.queue_stands_still() {
             drive(shared, None, || shared.needs_driver() && !shared.is_closing());
-        } else if !shared.is_closing() {
+        } else if !shared.needs_driver() && !shared.is_closing() {
             shared.driver.wait_any::<knit_ring::Mapping>(&[], local, None);
         }
     }
@@ -27,7 +27,7 @@ pub(super) fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn(
         if !wanted() || remaining == Some(Duration::ZERO) {
             return;
         }
-        if shared.lanes.iter().fold(false, |any, lane| lane.poll(shared, false) | any) {
+        if shared.lanes.iter().fold(false, |any, lane| lane.glance(shared) | any) {
             spin = Spin::new(shared.spin);
         } else if spin.over() {
             sleep(shared, local, remaining, &wanted);
@@ -46,7 +46,7 @@ fn sleep(shared: &Shared, local: u32, timeout: Option<Duration>, wanted: &impl F
         .collect();
     let tickets: Vec<_> =
         turns.iter_mut().map(|(_, turn)| turn.waiter.announce(&FutexBell)).collect();
-    let progress = shared.lanes.iter().fold(false, |any, lane| lane.poll(shared, true) | any);
+    let progress = shared.lanes.iter().fold(false, |any, lane| lane.poll(shared) | any);
     if !progress && wanted() {
         let bells: Vec<_> = turns
             .iter()

@@ -1,12 +1,13 @@
 //! One lane of a pool: the host's end, the calls that are with its worker, its phase.
 
-use super::call::{CallState, outcome};
-use super::shared::{Queued, Shared};
+use super::call::{CallState, Outcome, Wakes, outcome};
+use super::shared::Shared;
 use super::turn::Turn;
 use crate::error::{CallError, StartError};
 use crate::process::{Killer, WorkerExit};
 use crate::{HostLane, ProtocolViolation, SendError};
 use core::time::Duration;
+use knit_codec::Payload;
 use knit_proto::{Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -63,6 +64,27 @@ pub(super) enum Offered {
     Declined,
 }
 
+/// What one poll is asked for, and what it finds.
+struct Poll<'c> {
+    /// Whether it must miss nothing.
+    thorough: bool,
+    /// The call whose outcome goes to `outcome` rather than to its state.
+    call: Option<&'c Arc<CallState>>,
+    outcome: Option<Outcome>,
+    wakes: Wakes,
+}
+
+impl<'c> Poll<'c> {
+    fn thorough() -> Self {
+        Self { thorough: true, ..Self::glance(None) }
+    }
+
+    #[inline]
+    fn glance(call: Option<&'c Arc<CallState>>) -> Self {
+        Self { thorough: false, call, outcome: None, wakes: Wakes::default() }
+    }
+}
+
 /// How an incarnation of a worker ended.
 pub(super) struct Ended {
     /// Whether it ever took calls.
@@ -88,33 +110,58 @@ impl Lane {
 
     /// Hands a call to the worker.
     #[inline]
-    pub(super) fn offer(&self, shared: &Shared, call: &Queued) -> Offered {
-        self.lock().offer(self.index, shared, call)
+    pub(super) fn offer(
+        &self,
+        shared: &Shared,
+        function: u16,
+        payload: &Payload<'static>,
+        call: &Arc<CallState>,
+    ) -> Offered {
+        let mut wakes = Wakes::default();
+        let offered = self.lock().offer(self.index, function, payload, call, &mut wakes);
+        shared.wake(wakes);
+        offered
     }
 
-    /// Reads answers and fills the lane from the queue. A thorough poll misses nothing; the other kind
-    /// is for spinning, and gives up when another thread has the lane. Returns whether anything
+    /// Reads answers and fills the lane from the queue. Misses nothing. Returns whether anything
     /// happened.
+    pub(super) fn poll(&self, shared: &Shared) -> bool {
+        self.poll_locked(shared, self.lock(), &mut Poll::thorough())
+    }
+
+    /// As [`Self::poll`], for spinning: sees most, and gives up when another thread has the lane.
     #[inline]
-    pub(super) fn poll(&self, shared: &Shared, thorough: bool) -> bool {
-        let mut core = if thorough {
-            self.lock()
-        } else {
-            match self.core.try_lock() {
-                Ok(core) => core,
-                Err(TryLockError::Poisoned(core)) => core.into_inner(),
-                Err(TryLockError::WouldBlock) => return false,
-            }
-        };
-        core.poll(self.index, shared, thorough)
+    pub(super) fn glance(&self, shared: &Shared) -> bool {
+        self.try_lock().is_some_and(|core| self.poll_locked(shared, core, &mut Poll::glance(None)))
+    }
+
+    /// As [`Self::glance`]. When the answer to `call` is there, it is returned and not stored: nobody
+    /// but the calling thread may wait for it.
+    #[inline]
+    pub(super) fn glance_for(&self, shared: &Shared, call: &Arc<CallState>) -> Option<Outcome> {
+        let mut poll = Poll::glance(Some(call));
+        self.poll_locked(shared, self.try_lock()?, &mut poll);
+        poll.outcome
+    }
+
+    #[inline]
+    fn poll_locked(
+        &self,
+        shared: &Shared,
+        mut core: MutexGuard<'_, Core>,
+        poll: &mut Poll<'_>,
+    ) -> bool {
+        let progress = core.poll(self.index, shared, poll);
+        drop(core);
+        shared.wake(core::mem::take(&mut poll.wakes));
+        progress
     }
 
     /// Waits until the first worker is ready, or could not be started.
     pub(super) fn wait_until_started(&self, shared: &Shared) -> Result<(), StartError> {
         let started = || {
-            let mut core = self.lock();
-            core.poll(self.index, shared, true);
-            match &core.phase {
+            self.poll(shared);
+            match &self.lock().phase {
                 Phase::Open(_) => Some(Ok(())),
                 Phase::Failed(error) => Some(Err(error.clone())),
                 _ => None,
@@ -148,16 +195,18 @@ impl Lane {
 
     /// Whether the worker has said by now that it is ready, or is past that.
     pub(super) fn is_started(&self, shared: &Shared) -> bool {
-        let mut core = self.lock();
-        core.poll(self.index, shared, true);
-        !matches!(core.phase, Phase::Starting { .. })
+        self.poll(shared);
+        !matches!(self.lock().phase, Phase::Starting { .. })
     }
 
     /// The worker's process has ended: reads the answers that it had published, fails the calls that
     /// it had.
     pub(super) fn ended(&self, shared: &Shared, exit: WorkerExit) -> Ended {
+        let mut poll = Poll::thorough();
         let mut core = self.lock();
-        while core.poll(self.index, shared, true) {}
+        // At most 32 calls can have an answer.
+        core.connect(self.index, shared, &mut poll.wakes);
+        core.read(self.index, shared, &mut poll);
         let was = core::mem::replace(&mut core.phase, Phase::Down);
         core.worker = None;
         let error = if shared.is_closing() {
@@ -165,8 +214,9 @@ impl Lane {
         } else {
             CallError::WorkerDied { lane: self.index, exit }
         };
-        core.fail_calls(shared, &error);
+        core.fail_calls(&error, &mut poll.wakes);
         drop(core);
+        shared.wake(poll.wakes);
         self.changed.notify_all();
         self.bell.ring_local();
         match was {
@@ -179,6 +229,7 @@ impl Lane {
     /// No worker could be started, or none is wanted any more.
     pub(super) fn give_up(&self, error: StartError) {
         self.lock().phase = Phase::Failed(error);
+        self.turn.retire();
         self.bell.ring_local();
     }
 
@@ -226,6 +277,15 @@ impl Lane {
     }
 
     #[inline]
+    fn try_lock(&self) -> Option<MutexGuard<'_, Core>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,74 +293,97 @@ impl Lane {
 
 impl Core {
     #[inline]
-    fn offer(&mut self, lane: usize, shared: &Shared, call: &Queued) -> Offered {
+    fn offer(
+        &mut self,
+        lane: usize,
+        function: u16,
+        payload: &Payload<'static>,
+        call: &Arc<CallState>,
+        wakes: &mut Wakes,
+    ) -> Offered {
         let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
-        match host.submit(call.function, &call.payload) {
+        match host.submit(function, payload) {
             Ok(submitted) => {
-                self.calls[submitted.call.place()] = Some(Arc::clone(&call.state));
-                call.state.set_lane(lane);
+                self.calls[submitted.call.place()] = Some(Arc::clone(call));
+                call.set_lane(lane);
                 if submitted.wake {
                     FutexBell.wake(host.bell());
                 }
             }
             Err(SendError::Full) => return Offered::Declined,
             Err(SendError::Poisoned(violation)) => {
-                self.poison(lane, shared, violation);
+                self.poison(lane, violation, wakes);
                 return Offered::Declined;
             }
-            Err(error) => shared.complete(&call.state, Err(refused(error))),
+            Err(error) => call.complete(Err(Box::new(refused(error))), wakes),
         }
         Offered::Taken
     }
 
     #[inline]
-    fn poll(&mut self, lane: usize, shared: &Shared, thorough: bool) -> bool {
+    fn poll(&mut self, lane: usize, shared: &Shared, poll: &mut Poll<'_>) -> bool {
         let mut progress = false;
-        if let Phase::Starting { memory, layout } = &self.phase {
-            match HostLane::connect(memory, layout, shared.limits.payload) {
-                Ok(None) => return false,
-                Ok(Some(host)) => self.phase = Phase::Open(Box::new(host)),
-                Err(crate::LaneError::Violation(violation)) => self.poison(lane, shared, violation),
-                Err(error) => unreachable!("the layout was made for this memory: {error}"),
-            }
+        if matches!(self.phase, Phase::Starting { .. }) {
+            progress |= self.connect(lane, shared, &mut poll.wakes);
+        }
+        progress |= self.read(lane, shared, poll);
+        while shared.has_queue() && self.fill(lane, shared, &mut poll.wakes) {
             progress = true;
         }
+        progress
+    }
+
+    /// Looks whether a starting worker says that it is ready. Returns whether the phase changed.
+    #[cold]
+    fn connect(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
+        let Phase::Starting { memory, layout } = &self.phase else { return false };
+        match HostLane::connect(memory, layout, shared.limits.payload) {
+            Ok(None) => return false,
+            Ok(Some(host)) => self.phase = Phase::Open(Box::new(host)),
+            Err(crate::LaneError::Violation(violation)) => self.poison(lane, violation, wakes),
+            Err(error) => unreachable!("the layout was made for this memory: {error}"),
+        }
+        true
+    }
+
+    /// Reads answers. Returns whether there were any.
+    #[inline]
+    fn read(&mut self, lane: usize, shared: &Shared, poll: &mut Poll<'_>) -> bool {
+        let mut progress = false;
         for _ in 0..ANSWERS_PER_POLL {
             let Phase::Open(host) = &mut self.phase else { return progress };
-            match if thorough { host.take() } else { host.poll() } {
+            match if poll.thorough { host.take() } else { host.poll() } {
                 Ok(Some(answer)) => {
                     progress = true;
                     if answer.wake {
                         FutexBell.wake(host.bell());
                     }
-                    if let Some(call) = self.calls[answer.call.place()].take() {
-                        shared.complete(
-                            &call,
-                            outcome(answer.rejected, answer.payload, &shared.limits),
-                        );
+                    let Some(call) = self.calls[answer.call.place()].take() else { continue };
+                    let outcome = outcome(answer.rejected, answer.payload, &shared.limits);
+                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
+                        poll.outcome = Some(outcome);
+                    } else {
+                        call.complete(outcome, &mut poll.wakes);
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => return progress,
                 Err(violation) => {
-                    self.poison(lane, shared, violation);
+                    self.poison(lane, violation, &mut poll.wakes);
                     return true;
                 }
             }
-        }
-        while shared.has_queue() && self.fill(lane, shared) {
-            progress = true;
         }
         progress
     }
 
     /// Hands the first call of the queue to the worker; false when there is none or no room.
     #[cold]
-    fn fill(&mut self, lane: usize, shared: &Shared) -> bool {
+    fn fill(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
         if !matches!(self.phase, Phase::Open(_)) {
             return false;
         }
         let Some(call) = shared.next_queued() else { return false };
-        match self.offer(lane, shared, &call) {
+        match self.offer(lane, call.function, &call.payload, &call.state, wakes) {
             Offered::Taken => {
                 // Whoever sleeps until the call leaves the queue now waits for this lane.
                 call.state.wake_sleeper();
@@ -314,16 +397,16 @@ impl Core {
     }
 
     #[cold]
-    fn poison(&mut self, lane: usize, shared: &Shared, violation: ProtocolViolation) {
+    fn poison(&mut self, lane: usize, violation: ProtocolViolation, wakes: &mut Wakes) {
         tracing::warn!(target: "lifecycle", lane, %violation, "worker broke the protocol");
         self.phase = Phase::Poisoned(violation);
         self.kill();
-        self.fail_calls(shared, &CallError::Violation { lane, violation });
+        self.fail_calls(&CallError::Violation { lane, violation }, wakes);
     }
 
-    fn fail_calls(&mut self, shared: &Shared, error: &CallError) {
+    fn fail_calls(&mut self, error: &CallError, wakes: &mut Wakes) {
         for call in self.calls.iter_mut().filter_map(Option::take) {
-            shared.complete(&call, Err(error.clone()));
+            call.complete(Err(Box::new(error.clone())), wakes);
         }
     }
 

@@ -48,7 +48,6 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 impl Pool {
     /// Settings of a pool to be started.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }

@@ -1,7 +1,7 @@
 //! What the threads of a pool share: lanes, queue, settings.
 
 use super::builder::Builder;
-use super::call::{CallState, Outcome, Sleeper};
+use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::lane::{Lane, Offered};
 use crate::error::{CallError, StartError};
 use crate::process::{Program, creator};
@@ -15,6 +15,9 @@ use knit_ring::FutexPair;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// How long the driver leaves a queue to the threads that wait for calls.
+const GRACE: Duration = Duration::from_micros(200);
 
 /// What the threads of a pool share.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(super) struct Shared {
     queue: Mutex<VecDeque<Queued>>,
     /// Length of the queue.
     queued: AtomicUsize,
+    /// How often a call left the queue.
+    moved: AtomicUsize,
     /// Calls that a future waits for. Counted when the waker is left and when the call is done, in
     /// either order: it can be -1 for a moment.
     futures: AtomicIsize,
@@ -76,6 +81,7 @@ impl Shared {
             next: AtomicUsize::new(0),
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
+            moved: AtomicUsize::new(0),
             futures: AtomicIsize::new(0),
             alive: AtomicUsize::new(builder.processes),
             last_error: Mutex::default(),
@@ -86,19 +92,26 @@ impl Shared {
     /// Hands a call to the next lane that has room, in rotation; to the queue when none has.
     #[inline]
     pub(super) fn submit(&self, function: u16, payload: Payload<'static>, state: &Arc<CallState>) {
-        let call = Queued { function, payload, state: Arc::clone(state) };
         // Calls that already wait go first.
         if !self.has_queue() {
-            // Relaxed: any rotation will do.
-            let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
-            let (before, after) = self.lanes.split_at(first);
+            let (before, after) = self.lanes.split_at(self.turn());
             for lane in after.iter().chain(before) {
-                if let Offered::Taken = lane.offer(self, &call) {
+                if let Offered::Taken = lane.offer(self, function, &payload, state) {
                     return;
                 }
             }
         }
-        self.enqueue(call);
+        self.enqueue(Queued { function, payload, state: Arc::clone(state) });
+    }
+
+    /// The lane that the next call tries first.
+    #[inline]
+    fn turn(&self) -> usize {
+        match self.lanes.len() {
+            1 => 0,
+            // Relaxed: any rotation will do.
+            lanes => self.next.fetch_add(1, Ordering::Relaxed) % lanes,
+        }
     }
 
     #[cold]
@@ -111,7 +124,13 @@ impl Shared {
         if !self.has_workers() {
             self.fail_queue(&self.no_workers());
         }
-        self.driver.ring_local();
+        // Answers that nobody has read yet make room.
+        for lane in &self.lanes {
+            lane.poll(self);
+        }
+        if self.has_queue() {
+            self.driver.ring_local();
+        }
     }
 
     #[inline]
@@ -123,6 +142,8 @@ impl Shared {
     pub(super) fn next_queued(&self) -> Option<Queued> {
         let mut queue = self.queue();
         let call = queue.pop_front();
+        // Relaxed: a hint for the driver.
+        self.moved.fetch_add(1, Ordering::Relaxed);
         self.queued.store(queue.len(), Ordering::Release);
         call
     }
@@ -134,17 +155,20 @@ impl Shared {
     }
 
     pub(super) fn fail_queue(&self, error: &CallError) {
+        let mut wakes = Wakes::default();
         while let Some(call) = self.next_queued() {
-            self.complete(&call.state, Err(error.clone()));
+            call.state.complete(Err(Box::new(error.clone())), &mut wakes);
         }
+        self.wake(wakes);
     }
 
-    /// Sets the outcome of a call and wakes whoever waits for it.
+    /// Wakes whoever waits for calls that are done now. No lock may be held.
     #[inline]
-    pub(super) fn complete(&self, call: &CallState, outcome: Outcome) {
-        if call.complete(outcome) {
+    pub(super) fn wake(&self, wakes: Wakes) {
+        let futures = wakes.wake();
+        if futures > 0 {
             // Relaxed: the driver looks again when it is woken, and one look too many is harmless.
-            self.futures.fetch_sub(1, Ordering::Relaxed);
+            self.futures.fetch_sub(futures as isize, Ordering::Relaxed);
         }
     }
 
@@ -157,7 +181,27 @@ impl Shared {
 
     /// Whether calls wait that no waiting thread looks after.
     pub(super) fn needs_driver(&self) -> bool {
-        self.has_queue() || self.futures.load(Ordering::Relaxed) > 0
+        self.has_queue() || self.has_futures()
+    }
+
+    pub(super) fn has_futures(&self) -> bool {
+        // Relaxed: see `future_waits`.
+        self.futures.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the queue has calls that waiting threads do not move on: gives them a moment, in
+    /// which a driver would only be in their way, and looks whether anything left the queue.
+    pub(super) fn queue_stands_still(&self) -> bool {
+        let moved = || self.moved.load(Ordering::Relaxed);
+        if !self.has_queue() {
+            return false;
+        }
+        let (before, local) = (moved(), self.driver.local());
+        if self.is_closing() || self.has_futures() {
+            return true;
+        }
+        self.driver.wait_any::<knit_ring::Mapping>(&[], local, Some(GRACE));
+        self.has_queue() && moved() == before
     }
 
     /// Looks for the answer to a call, where it can be.
@@ -165,30 +209,37 @@ impl Shared {
     pub(super) fn poll_for(&self, call: &CallState) {
         match call.lane() {
             Some(lane) => {
-                self.lanes[lane].poll(self, false);
+                self.lanes[lane].glance(self);
             }
             None => {
                 for lane in &self.lanes {
-                    lane.poll(self, false);
+                    lane.glance(self);
                 }
             }
         }
     }
 
-    /// Blocks until the call is done or `deadline` has come.
+    /// Blocks until the call is done or `deadline` has come; takes the outcome. `None` after the
+    /// deadline, or when somebody took the outcome before.
     #[inline]
-    pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
+    pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) -> Option<Outcome> {
         let mut spin = Spin::new(self.spin);
         while !call.is_done() {
-            self.poll_for(call);
-            if call.is_done() {
-                return;
+            match call.lane() {
+                Some(lane) if call.is_unwatched() => {
+                    if let Some(outcome) = self.lanes[lane].glance_for(self, call) {
+                        return Some(outcome);
+                    }
+                }
+                _ => self.poll_for(call),
             }
             if spin.over() {
-                return self.wait_asleep(call, deadline);
+                self.wait_asleep(call, deadline);
+                break;
             }
             core::hint::spin_loop();
         }
+        call.take_outcome()
     }
 
     #[cold]
@@ -197,7 +248,7 @@ impl Shared {
             let lane = call.lane();
             match lane {
                 Some(lane) => {
-                    self.lanes[lane].poll(self, true);
+                    self.lanes[lane].poll(self);
                     self.sleep(&self.lanes[lane], call, deadline);
                 }
                 None => self.sleep_queued(call, deadline),
@@ -223,7 +274,7 @@ impl Shared {
         match lane.turn.take_or_follow(call) {
             Some(mut turn) => {
                 if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
-                    let ready = || lane.poll(self, true) || call.is_done();
+                    let ready = || lane.poll(self) || call.is_done();
                     turn.waiter.park(&lane.bell, remaining(deadline), ready);
                 }
                 lane.turn.give_back(turn);

@@ -39,11 +39,20 @@ impl Turn {
         inner.bell = Some(BellTurn { waiter, epoch });
     }
 
+    /// The lane has no segment any more.
+    pub(super) fn retire(&self) {
+        let mut inner = self.lock();
+        // Supervisors count epochs from 1 on: no turn that comes back has this one.
+        inner.epoch = 0;
+        inner.bell = None;
+    }
+
     /// Takes the turn; or, when another thread has it, notes down `call` as one to wake later.
     pub(super) fn take_or_follow(&self, call: &Arc<CallState>) -> Option<BellTurn> {
         let mut inner = self.lock();
         let turn = inner.bell.take();
-        if turn.is_none() {
+        let known = inner.followers.iter().any(|other| Arc::ptr_eq(other, call));
+        if turn.is_none() && !known {
             inner.followers.push_back(Arc::clone(call));
         }
         turn
@@ -64,19 +73,25 @@ impl Turn {
 
     /// If nobody has the turn, wakes the next thread that waits for it. Returns whether somebody has
     /// the turn or was woken to take it.
+    ///
+    /// Call it after every sleep: a thread that was woken to take the turn may have got its answer at
+    /// the same moment, and must wake another one.
     pub(super) fn pass_on(&self) -> bool {
-        let next = {
-            let mut inner = self.lock();
-            if inner.bell.is_none() {
-                return true;
+        loop {
+            let next = {
+                let mut inner = self.lock();
+                if inner.bell.is_none() {
+                    return true;
+                }
+                inner.followers.pop_front()
+            };
+            match next {
+                // Threads that are awake look after themselves before they sleep again.
+                Some(call) if call.wake_sleeper() => return true,
+                Some(_) => {}
+                None => return false,
             }
-            inner.followers.retain(|call| !call.is_done());
-            inner.followers.pop_front()
-        };
-        next.is_some_and(|call| {
-            call.wake_sleeper();
-            true
-        })
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

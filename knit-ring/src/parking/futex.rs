@@ -44,22 +44,33 @@ impl<B: Backing> Doorbell<MappedWord<B>> for FutexBell {
 /// process rings the local one, which no peer can touch.
 #[derive(Clone, Debug, Default)]
 pub struct FutexPair {
-    local: Arc<AtomicU32>,
+    local: Arc<Local>,
+}
+
+/// The local word, and how many threads are about to wait on it or do.
+#[derive(Debug, Default)]
+struct Local {
+    word: AtomicU32,
+    waiting: AtomicU32,
 }
 
 impl FutexPair {
     /// Rings the local word: every wait with an older ticket ends.
     pub fn ring_local(&self) {
-        // Release: whoever takes a ticket with the new value sees what was stored before.
-        self.local.fetch_add(1, Ordering::Release);
-        wake(&self.local);
+        // Sequentially consistent, with the accesses of `wait_any`: either this thread sees the
+        // waiter, or the waiter's wait sees the new value and does not begin. It also releases what
+        // was stored before to whoever takes a ticket with the new value.
+        self.local.word.fetch_add(1, Ordering::SeqCst);
+        if self.local.waiting.load(Ordering::SeqCst) != 0 {
+            wake(&self.local.word);
+        }
     }
 
     /// State of the local word now.
     #[must_use]
     pub fn local(&self) -> u32 {
         // Acquire: pairs with `ring_local`.
-        self.local.load(Ordering::Acquire)
+        self.local.word.load(Ordering::Acquire)
     }
 }
 
@@ -69,7 +80,7 @@ impl<B: Backing> Doorbell<MappedWord<B>> for FutexPair {
     }
 
     fn wait(&self, bell: &MappedWord<B>, ticket: Ticket, timeout: Option<Duration>) -> Woken {
-        wait_any(&[(bell, ticket.bell)], &self.local, ticket.local, timeout)
+        self.wait_any(&[(bell, ticket.bell)], ticket.local, timeout)
     }
 
     fn wake(&self, bell: &MappedWord<B>) {
@@ -87,7 +98,12 @@ impl FutexPair {
         local: u32,
         timeout: Option<Duration>,
     ) -> Woken {
-        wait_any(bells, &self.local, local, timeout)
+        // Sequentially consistent: see `ring_local`. The kernel reads the word after it.
+        self.local.waiting.fetch_add(1, Ordering::SeqCst);
+        let woken = wait_any(bells, &self.local.word, local, timeout);
+        // Release: nothing is read on the strength of it.
+        self.local.waiting.fetch_sub(1, Ordering::Release);
+        woken
     }
 }
 

@@ -1,0 +1,495 @@
+//! A peer that writes anything at any time: the ends go on, or say which clause was broken. They
+//! never panic, and what they say about their own blocks and slots stays true.
+
+use knit_proto::{
+    BlockIndex, CreatorId, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout,
+    PayloadPlace, ProtocolViolation, RawSlotHeader, Role, SLOT_STRIDE, STAMP_AT, SlotIndex,
+    Version, WordOffset,
+};
+use knit_ring::{
+    ArenaError, ArenaReceiver, ArenaSender, BatchError, ClaimError, HeapMemory, Notifier, Receiver,
+    Sender, SharedMemory, SharedWord, Stamps, Taken, Waiter, attach_segment, create_segment,
+};
+use knit_tests::{FetchCount, HostileMemory, Lane, Noise, arena_lane, lane, message, payload};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const SEEDS: u64 = 2000;
+const STEPS: u32 = 60;
+/// Of 256 loads: none, some, half.
+const RATES: [u32; 3] = [0, 24, 128];
+
+#[test]
+fn a_sender_survives_any_receiver() {
+    for_each_seed(|noise, memory, rate, lane| {
+        let hostile = HostileMemory::tampering(memory, noise.next(), rate);
+        let mut sender = Sender::new(&hostile, lane.mailbox, stamps(noise)).unwrap();
+        for call in 0..STEPS {
+            tamper_words(noise, memory, lane);
+            send_something(noise, &mut sender, lane, call);
+            assert!(sender.len() <= lane.mailbox.slot_count());
+        }
+    });
+}
+
+#[test]
+fn a_receiver_survives_any_sender() {
+    for_each_seed(|noise, memory, rate, lane| {
+        let hostile = HostileMemory::tampering(memory, noise.next(), rate);
+        let mut receiver = Receiver::new(&hostile, lane.mailbox, stamps(noise)).unwrap();
+        let mut arena = ArenaReceiver::new(&hostile, &lane.arena).unwrap();
+        for _ in 0..STEPS {
+            tamper_words(noise, memory, lane);
+            receive_something(noise, &mut receiver, &mut arena, lane);
+            if noise.below(4) == 0 {
+                receiver.release();
+            }
+        }
+    });
+}
+
+/// The blocks that an arena has given out and not got back, as it must believe itself from what it
+/// loaded, never overlap and lie inside.
+#[test]
+fn an_arena_gives_no_byte_to_two_blocks_whatever_the_receiver_frees() {
+    for_each_seed(|noise, memory, rate, lane| {
+        let hostile = HostileMemory::tampering(memory, noise.next(), rate);
+        let free_word = memory.word(lane.arena.free()).unwrap();
+        let mut arena = ArenaSender::new(&hostile, &lane.arena, 0).unwrap();
+        let mut live: BTreeMap<BlockIndex, (u32, u32)> = BTreeMap::new();
+        let mut seen = 0;
+        for _ in 0..STEPS {
+            match noise.below(4) {
+                // A block that is live, as an honest receiver does.
+                0 => {
+                    if let Some(block) = live.keys().nth(noise.below(32) as usize) {
+                        free_word.store_release(seen ^ block.bit());
+                    }
+                }
+                1 => free_word.store_release(noise.tamper(seen)),
+                _ => {}
+            }
+            let len = if noise.below(16) == 0 { noise.word() } else { noise.below(400) };
+            let reserved = arena.reserve(len);
+            match reserved {
+                Err(ArenaError::TooLong { .. }) => continue,
+                Err(ArenaError::Violation(violation)) => {
+                    check_clause(violation);
+                    let loaded = hostile.last_load(lane.arena.free().bytes()).unwrap();
+                    let dead = (loaded ^ seen) & !bits(&live);
+                    assert_eq!(violation, ProtocolViolation::FreedDead { blocks: dead });
+                    continue;
+                }
+                Err(ArenaError::Full) | Ok(_) => {
+                    let loaded = hostile.last_load(lane.arena.free().bytes()).unwrap();
+                    let freed = loaded ^ seen;
+                    assert_eq!(freed & !bits(&live), 0, "a dead block was freed, unnoticed");
+                    live.retain(|index, _| freed & index.bit() == 0);
+                    seen = loaded;
+                }
+                Err(error) => panic!("heap memory is always there: {error}"),
+            }
+            let Ok(room) = reserved else { continue };
+            room.deposit(0, &vec![0x5a; len as usize]).unwrap();
+            if noise.below(4) == 0 {
+                continue;
+            }
+            let (index, start) = room.commit();
+            let size = len.max(1).next_multiple_of(64);
+            assert!(start + size <= arena.capacity(), "behind the arena");
+            for (start_of_other, size_of_other) in live.values() {
+                let apart =
+                    start + size <= *start_of_other || start_of_other + size_of_other <= start;
+                assert!(apart, "{start}..+{size} and {start_of_other}..+{size_of_other}");
+            }
+            assert!(live.insert(index, (start, size)).is_none(), "index {index:?} is live");
+        }
+    });
+}
+
+#[test]
+fn attaching_to_any_header_succeeds_inside_the_memory_or_fails() {
+    let good = HeapMemory::zeroed(Layout::new(fields()).len()).unwrap();
+    create_segment(&good, &fields()).unwrap();
+    let mut accepted = 0;
+    for seed in 0..20_000 {
+        let hostile = HostileMemory::tampering(&good, seed, seed as u32 % 8);
+        if let Ok(layout) = attach_segment(&hostile) {
+            assert_eq!(layout.len(), good.len());
+            accepted += 1;
+        }
+    }
+    assert!((1..20_000).contains(&accepted), "{accepted} accepted: the test tells nothing");
+}
+
+#[test]
+fn bells_and_flags_of_any_value_do_no_harm() {
+    for_each_seed(|noise, memory, rate, lane| {
+        let hostile = HostileMemory::tampering(memory, noise.next(), rate);
+        let mut notifier = Notifier::new(&hostile, &lane.sender, &lane.receiver).unwrap();
+        let waiter = Waiter::new(&hostile, &lane.receiver, &lane.sender).unwrap();
+        let bell = memory.word(lane.sender.bell).unwrap();
+        let mut rung = 0;
+        for _ in 0..STEPS {
+            tamper(noise, memory, lane.receiver.parked);
+            tamper(noise, memory, lane.sender.bell);
+            if notifier.notify() {
+                rung += 1;
+                assert_eq!(bell.load_acquire(), rung, "our own word is written, never read");
+            }
+        }
+        let _ = waiter.bell().load_acquire();
+    });
+}
+
+/// A thread writes over everything that a peer can write while both ends work.
+#[test]
+fn the_ends_survive_a_peer_that_writes_all_the_time() {
+    for stamps in [Stamps::On, Stamps::Off] {
+        let lane = arena_lane(5, 1024);
+        let memory = HeapMemory::zeroed(lane.bytes).unwrap();
+        let stop = Arc::new(AtomicU32::new(0));
+        let mutator = std::thread::spawn({
+            let (memory, stop) = (memory.clone(), Arc::clone(&stop));
+            move || {
+                let mut noise = Noise::new(1);
+                while stop.load(Ordering::Relaxed) == 0 {
+                    for _ in 0..32 {
+                        tamper_words(&mut noise, &memory, &lane);
+                    }
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut noise = Noise::new(2);
+        let mut sender = Sender::new(&memory, lane.mailbox, stamps).unwrap();
+        let mut receiver = Receiver::new(&memory, lane.mailbox, stamps).unwrap();
+        let mut arena = ArenaReceiver::new(&memory, &lane.arena).unwrap();
+        for call in 0..20_000 {
+            send_something(&mut noise, &mut sender, &lane, call);
+            receive_something(&mut noise, &mut receiver, &mut arena, &lane);
+            if call % 64 == 0 {
+                std::thread::yield_now();
+            }
+        }
+        stop.store(1, Ordering::Relaxed);
+        mutator.join().unwrap();
+    }
+}
+
+/// H1: what an end wrote it knows, and what it reads the other side writes.
+#[test]
+fn no_end_reads_back_what_it_wrote() {
+    for stamps in [Stamps::On, Stamps::Off] {
+        let lane = arena_lane(2, 256);
+        let memory = HeapMemory::zeroed(lane.bytes).unwrap();
+        let [ours, theirs] = [FetchCount::counting(&memory), FetchCount::counting(&memory)];
+        traffic(&ours, &theirs, &lane, stamps);
+        let (loaded, stored) = ours.touched();
+        assert_eq!(
+            loaded,
+            BTreeSet::from([
+                lane.mailbox.release().bytes(),
+                lane.arena.free().bytes(),
+                lane.receiver.parked.bytes(),
+            ])
+        );
+        assert!(loaded.is_disjoint(&stored));
+        let (loaded, stored) = theirs.touched();
+        assert_eq!(
+            stored,
+            BTreeSet::from([
+                lane.mailbox.release().bytes(),
+                lane.arena.free().bytes(),
+                lane.receiver.parked.bytes(),
+            ])
+        );
+        assert!(loaded.is_disjoint(&stored));
+    }
+}
+
+/// H1: a peer that writes over our words changes nothing that we do.
+#[test]
+fn words_of_ours_that_the_peer_overwrites_do_not_matter() {
+    let lane = lane(4);
+    let memory = HeapMemory::zeroed(lane.bytes).unwrap();
+    let publish = memory.word(lane.mailbox.publish()).unwrap();
+    let mut sender = Sender::new(&memory, lane.mailbox, Stamps::On).unwrap();
+    for call in 0..4 {
+        tamper(&mut Noise::new(call.into()), &memory, lane.mailbox.publish());
+        let claim = sender.claim().unwrap();
+        assert_eq!(claim.slot().get(), call);
+        claim.publish(&message(call));
+        assert_eq!(publish.load_acquire(), (1 << (call + 1)) - 1);
+    }
+    assert_eq!(sender.claim().unwrap_err(), ClaimError::Full);
+}
+
+/// H2: no decision is taken on a word that is loaded twice.
+#[test]
+fn one_operation_loads_each_word_once() {
+    for stamps in [Stamps::On, Stamps::Off] {
+        let lane = arena_lane(2, 256);
+        let memory = HeapMemory::zeroed(lane.bytes).unwrap();
+        let counting = FetchCount::counting(&memory);
+        let mut sender = Sender::new(&counting, lane.mailbox, stamps).unwrap();
+        let mut receiver = Receiver::new(&counting, lane.mailbox, stamps).unwrap();
+        let mut arena = ArenaSender::new(&counting, &lane.arena, 0).unwrap();
+        let mut blocks = ArenaReceiver::new(&counting, &lane.arena).unwrap();
+        for round in 0..40 {
+            let (claimed, loaded) = counting.operation(|| {
+                let claim = sender.claim().unwrap();
+                claim.deposit(&payload(round)).unwrap();
+                claim.publish(&message(round))
+            });
+            assert!(loaded.len() <= 1, "a claim looks at the release word at most");
+            let slot = lane.mailbox.slots().at() + claimed.get() * SLOT_STRIDE;
+            let header: BTreeSet<u32> = (0..7).map(|word| slot + INLINE_BYTES + 4 * word).collect();
+            let ((), loaded) = counting.operation(|| {
+                let found = if round % 2 == 0 { receiver.poll() } else { receiver.take() };
+                if let Some(taken) = found.unwrap() {
+                    use_taken(taken, &lane);
+                }
+            });
+            let mut expected = header.clone();
+            expected.insert(slot);
+            expected.insert(match (stamps, round % 2) {
+                (Stamps::On, 0) => slot + STAMP_AT,
+                _ => lane.mailbox.publish().bytes(),
+            });
+            assert_eq!(loaded, expected, "one flag, seven header words, four bytes");
+            let (_, loaded) = counting.operation(|| receiver.poll().unwrap().is_none());
+            assert!(loaded.len() <= 2, "a stamp, and the word every 32nd time");
+            counting.operation(|| receiver.is_pending().unwrap());
+            let (block, loaded) = counting.operation(|| arena.reserve(100).unwrap().commit().0);
+            assert_eq!(loaded, BTreeSet::from([lane.arena.free().bytes()]));
+            counting.operation(|| blocks.free(block));
+        }
+    }
+}
+
+#[test]
+fn attaching_loads_each_header_word_once() {
+    let memory = HeapMemory::zeroed(Layout::new(fields()).len()).unwrap();
+    create_segment(&memory, &fields()).unwrap();
+    let counting = FetchCount::counting(&memory);
+    let (layout, loaded) = counting.operation(|| attach_segment(&counting).unwrap());
+    assert_eq!(*layout.fields(), fields());
+    assert_eq!(loaded, (0..256).step_by(4).collect());
+}
+
+fn for_each_seed(mut run: impl FnMut(&mut Noise, &HeapMemory, u32, &Lane)) {
+    for seed in 0..SEEDS {
+        let mut noise = Noise::new(seed);
+        let slots = [1, 2, 5, 32][noise.below(4) as usize];
+        let lane = arena_lane(slots, 64 * (1 + noise.below(40)));
+        let memory = HeapMemory::zeroed(lane.bytes).unwrap();
+        let rate = RATES[noise.below(3) as usize];
+        let guard = PrintSeed(seed);
+        run(&mut noise, &memory, rate, &lane);
+        std::mem::forget(guard);
+    }
+}
+
+/// Names the seed when a test fails.
+struct PrintSeed(u64);
+
+impl Drop for PrintSeed {
+    fn drop(&mut self) {
+        println!("failed with seed {}", self.0);
+    }
+}
+
+fn stamps(noise: &mut Noise) -> Stamps {
+    if noise.below(2) == 0 { Stamps::On } else { Stamps::Off }
+}
+
+fn tamper(noise: &mut Noise, memory: &HeapMemory, at: WordOffset) {
+    let word = memory.word(at).unwrap();
+    let value = noise.tamper(word.load_relaxed());
+    word.store_release(value);
+}
+
+/// Writes over one or two of the words that decide something.
+fn tamper_words(noise: &mut Noise, memory: &HeapMemory, lane: &Lane) {
+    for _ in 0..1 + noise.below(2) {
+        let slot = noise.below(lane.mailbox.slot_count()) * SLOT_STRIDE;
+        let header = slot + INLINE_BYTES + 4 * noise.below(7);
+        let at = match noise.below(8) {
+            0 => lane.mailbox.publish(),
+            1 => lane.mailbox.release(),
+            2 => lane.arena.free(),
+            3 | 4 => lane.mailbox.slots().word(slot + STAMP_AT).unwrap(),
+            _ => lane.mailbox.slots().word(header).unwrap(),
+        };
+        tamper(noise, memory, at);
+    }
+}
+
+fn bits(live: &BTreeMap<BlockIndex, (u32, u32)>) -> u32 {
+    live.keys().map(|index| index.bit()).sum()
+}
+
+fn check_clause(violation: ProtocolViolation) {
+    let id = violation.clause().id();
+    let (chapter, number) = id.split_once('-').expect("chapter and number");
+    assert!(["SEG", "MBX", "PAY", "ARN", "LANE"].contains(&chapter), "{id}");
+    assert!(number.parse::<u32>().is_ok(), "{id}");
+    assert!(violation.to_string().starts_with(id));
+}
+
+fn check_claim(error: ClaimError) {
+    if let ClaimError::Violation(violation) = error {
+        check_clause(violation);
+        assert!(matches!(
+            violation,
+            ProtocolViolation::ReleasedFree { .. } | ProtocolViolation::NoSuchSlot { .. }
+        ));
+    }
+}
+
+fn send_something<M: SharedMemory>(
+    noise: &mut Noise,
+    sender: &mut Sender<M>,
+    lane: &Lane,
+    call: u32,
+) {
+    match noise.below(4) {
+        0 => {
+            let mut batch = sender.batch();
+            let mut slots = BTreeSet::new();
+            for _ in 0..noise.below(6) {
+                match batch.add(&message(call), &payload(call)) {
+                    Ok(slot) => assert!(slots.insert(slot), "one slot, two messages"),
+                    Err(BatchError::Claim(error)) => check_claim(error),
+                    Err(error) => panic!("four bytes fit: {error}"),
+                }
+            }
+            if noise.below(2) == 0 {
+                batch.publish();
+            }
+        }
+        kind => match sender.claim() {
+            Ok(claim) => {
+                assert!(claim.slot().get() < lane.mailbox.slot_count());
+                claim.deposit(&payload(call)).unwrap();
+                if kind > 1 {
+                    claim.publish(&message(call));
+                }
+            }
+            Err(error) => check_claim(error),
+        },
+    }
+}
+
+fn receive_something<M: SharedMemory>(
+    noise: &mut Noise,
+    receiver: &mut Receiver<M>,
+    arena: &mut ArenaReceiver<M>,
+    lane: &Lane,
+) {
+    let found = match noise.below(4) {
+        0 => receiver.take(),
+        1 => {
+            let _ = receiver.is_pending().map_err(check_clause);
+            return;
+        }
+        _ => receiver.poll(),
+    };
+    match found {
+        Ok(None) => {}
+        Ok(Some(taken)) => {
+            assert!(taken.slot().get() < lane.mailbox.slot_count());
+            let role = if noise.below(2) == 0 { Role::Request } else { Role::Response };
+            read_anything(&taken.header(), role, taken.slot(), &taken, arena);
+            if noise.below(2) == 0 { taken.finish() } else { taken.release() }
+        }
+        Err(violation) => {
+            check_clause(violation);
+            assert!(matches!(
+                violation,
+                ProtocolViolation::Republished { .. } | ProtocolViolation::NoSuchSlot { .. }
+            ));
+        }
+    }
+}
+
+/// Whatever the header says: what parsing accepts can be copied.
+fn read_anything<M: SharedMemory>(
+    header: &RawSlotHeader,
+    role: Role,
+    slot: SlotIndex,
+    taken: &Taken<'_, M>,
+    arena: &mut ArenaReceiver<M>,
+) {
+    let message = match header.parse(role, slot, arena.capacity(), 2048) {
+        Ok(message) => message,
+        Err(violation) => return check_clause(violation),
+    };
+    let (inline, stretch) = match message.place {
+        PayloadPlace::Bare | PayloadPlace::Scalar(_) => (0, None),
+        PayloadPlace::Inline { len } => (len, None),
+        PayloadPlace::Arena { start, len, .. } => (0, Some((start, len))),
+        PayloadPlace::InlineHead { head, start, body, .. } => (head, Some((start, body))),
+        PayloadPlace::ArenaHead { head, start, body, .. } => (0, Some((start, head + body))),
+    };
+    taken.snapshot(&mut vec![0; inline as usize]).expect("parsed lengths fit the slot");
+    if let Some((start, len)) = stretch {
+        arena.snapshot(start, &mut vec![0; len as usize]).expect("parsed places are in the arena");
+    }
+    if let Some(block) = message.place.block() {
+        arena.free(block);
+    }
+}
+
+fn use_taken<M: SharedMemory>(taken: Taken<'_, M>, lane: &Lane) {
+    let mut bytes = [0; 4];
+    taken.snapshot(&mut bytes).unwrap();
+    let capacity = lane.arena.data().len();
+    let parsed = taken.header().parse(Role::Request, taken.slot(), capacity, 512).unwrap();
+    assert_eq!(bytes, payload(parsed.call));
+}
+
+/// Some messages with and without arena payloads, a wake-up, and a park.
+fn traffic(ours: &FetchCount, theirs: &FetchCount, lane: &Lane, stamps: Stamps) {
+    let mut sender = Sender::new(ours, lane.mailbox, stamps).unwrap();
+    let mut arena = ArenaSender::new(ours, &lane.arena, 0).unwrap();
+    let mut notifier = Notifier::new(ours, &lane.sender, &lane.receiver).unwrap();
+    let mut receiver = Receiver::new(theirs, lane.mailbox, stamps).unwrap();
+    let mut blocks = ArenaReceiver::new(theirs, &lane.arena).unwrap();
+    let mut waiter = Waiter::new(theirs, &lane.receiver, &lane.sender).unwrap();
+    for call in 0..10 {
+        let room = arena.reserve(65).unwrap();
+        room.deposit(0, &[7; 65]).unwrap();
+        let (block, start) = room.commit();
+        let claim = sender.claim().unwrap();
+        claim.deposit(&payload(call)).unwrap();
+        claim.publish(&message(call));
+        waiter.retract();
+        notifier.notify();
+        notifier.advance();
+        if call % 2 == 0 {
+            use_taken(receiver.poll().unwrap().unwrap(), lane);
+        } else {
+            use_taken(receiver.take().unwrap().unwrap(), lane);
+        }
+        blocks.snapshot(start, &mut [0; 65]).unwrap();
+        blocks.free(block);
+    }
+}
+
+fn fields() -> HeaderFields {
+    HeaderFields {
+        version: Version::CURRENT,
+        required: Features::NONE,
+        optional: Features::SUPPORTED,
+        epoch: 1,
+        creator: CreatorId::default(),
+        kind: LaneKind::Process,
+        geometry: Geometry::new(4096, 4096, 33).expect("small arenas"),
+        tasks: 0,
+        request_reserved: 4096,
+        response_reserved: 0,
+    }
+}

@@ -1,0 +1,166 @@
+//! Checks that cargo does not know.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Longest source file, in lines. Longer ones hold more than one idea.
+const MAX_LINES: usize = 600;
+
+/// Runs every check and prints each finding.
+pub(crate) fn run() -> ExitCode {
+    let tree = match Tree::read() {
+        Ok(tree) => tree,
+        Err(error) => {
+            eprintln!("tidy: cannot read the tree: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut findings = Vec::new();
+    unsafe_where_listed(&tree, &mut findings);
+    nothing_unfinished(&tree, &mut findings);
+    clauses_listed_and_used(&tree, &mut findings);
+    edges_have_models(&tree, &mut findings);
+    for finding in &findings {
+        eprintln!("tidy: {finding}");
+    }
+    println!("tidy: {} files read, {} findings", tree.files.len(), findings.len());
+    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Every file that git knows or would add, with its text. Binary files are left out.
+struct Tree {
+    root: PathBuf,
+    files: Vec<(String, String)>,
+}
+
+impl Tree {
+    fn read() -> std::io::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let listed = Command::new("git")
+            .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+            .current_dir(&root)
+            .output()?;
+        let files: Vec<_> = String::from_utf8_lossy(&listed.stdout)
+            .lines()
+            .filter_map(|name| {
+                Some((name.to_owned(), std::fs::read_to_string(root.join(name)).ok()?))
+            })
+            .collect();
+        if !listed.status.success() || files.is_empty() {
+            return Err(std::io::Error::other("git lists no files"));
+        }
+        Ok(Self { root, files })
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.files.iter().find(|(file, _)| file == name).map_or("", |(_, text)| text)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &(String, String)> {
+        self.files.iter().filter(|(name, _)| name.ends_with(".rs"))
+    }
+}
+
+/// `unsafe` stands only in the files that ARCHITECTURE.md lists, and each of those has some.
+fn unsafe_where_listed(tree: &Tree, findings: &mut Vec<String>) {
+    let listed: BTreeSet<_> = between(tree.text("ARCHITECTURE.md"), "unsafe files")
+        .lines()
+        .filter_map(|line| line.split('`').nth(1))
+        .collect();
+    if listed.is_empty() {
+        findings.push("ARCHITECTURE.md lists no files that may hold `unsafe`".to_owned());
+    }
+    for (name, text) in tree.sources().filter(|(name, _)| !name.starts_with("xtask/")) {
+        let lines = || text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+        let has = lines().any(|line| line.contains("unsafe_code, reason"))
+            || lines().any(|line| line.contains("unsafe {") || line.starts_with("unsafe impl"));
+        match (has, listed.contains(name.as_str())) {
+            (true, false) => findings
+                .push(format!("{name} holds `unsafe` but ARCHITECTURE.md does not list it")),
+            (false, true) => {
+                findings.push(format!("ARCHITECTURE.md lists {name}, which holds no `unsafe`"));
+            }
+            _ => {}
+        }
+    }
+    for name in listed.iter().filter(|name| !tree.root.join(name).exists()) {
+        findings.push(format!("ARCHITECTURE.md lists {name}, which does not exist"));
+    }
+}
+
+/// No file is left half done, ignored, or grown past one idea.
+fn nothing_unfinished(tree: &Tree, findings: &mut Vec<String>) {
+    let words = ["todo!(", "unimplemented!(", "#[ignore", "```ignore"];
+    for (name, text) in tree.sources().filter(|(name, _)| !name.starts_with("xtask/")) {
+        for (number, line) in text.lines().enumerate() {
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                findings.push(format!("{name}:{}: `{word}`", number + 1));
+            }
+        }
+        let lines = text.lines().count();
+        if lines > MAX_LINES {
+            findings.push(format!("{name}: {lines} lines, at most {MAX_LINES}"));
+        }
+    }
+}
+
+/// Every clause that code names stands in spec/clauses.md, and every clause there is named by code.
+fn clauses_listed_and_used(tree: &Tree, findings: &mut Vec<String>) {
+    let listed: BTreeSet<_> = tree
+        .text("spec/clauses.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("**")?.split([' ', '*']).next())
+        .filter(|id| is_clause(id))
+        .collect();
+    if listed.is_empty() {
+        findings.push("spec/clauses.md lists no clauses".to_owned());
+    }
+    let mut used = BTreeSet::new();
+    for (name, text) in tree.sources().filter(|(name, _)| !name.starts_with("xtask/")) {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        for id in words.filter(|word| is_clause(word)) {
+            if !listed.contains(id) {
+                findings.push(format!("{name} names {id}, which spec/clauses.md does not list"));
+            }
+            used.insert(id);
+        }
+    }
+    for id in listed.difference(&used) {
+        findings.push(format!("spec/clauses.md lists {id}, which no code or test names"));
+    }
+}
+
+/// Whether `word` is the id of a clause, such as `MBX-3`.
+fn is_clause(word: &str) -> bool {
+    let Some((chapter, number)) = word.split_once('-') else { return false };
+    ["SEG", "MBX", "ARN", "PAY", "LANE", "WAKE"].contains(&chapter)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Every model that the edge table names exists, and tests a mutant.
+fn edges_have_models(tree: &Tree, findings: &mut Vec<String>) {
+    let table = tree.text("knit-ring/src/edges.rs");
+    let models: BTreeSet<_> = table
+        .split('`')
+        .filter(|word| word.starts_with("loom_") && !word.contains(' '))
+        .collect();
+    if models.is_empty() {
+        findings.push("knit-ring/src/edges.rs names no models".to_owned());
+    }
+    for model in models {
+        let text = tree.text(&format!("tests/tests/{model}.rs"));
+        if !text.contains("fn model_rejects_") {
+            findings.push(format!("edges.rs names {model}, which has no `model_rejects_` test"));
+        }
+    }
+}
+
+/// The text between `<!-- name -->` and `<!-- end -->`.
+fn between<'t>(text: &'t str, name: &str) -> &'t str {
+    let begin = format!("<!-- {name} -->");
+    text.split_once(&begin)
+        .and_then(|(_, rest)| rest.split_once("<!-- end -->"))
+        .map_or("", |(inside, _)| inside)
+}
