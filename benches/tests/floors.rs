@@ -26,6 +26,7 @@ fn every_floor_answers(plan: &Plan) -> Result<(), FloorError> {
     for floor in [
         Floor::PingPong,
         Floor::TwoLines,
+        Floor::RotatingLines,
         Floor::Copy { bytes: 64 },
         Floor::Copy { bytes: 100_032 },
         Floor::Futex,

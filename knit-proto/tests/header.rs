@@ -2,9 +2,9 @@
 //! geometry imply is refused or implies a layout that lies inside the mapping.
 
 use knit_proto::{
-    ControlLayout, CreatorId, Direction, Features, Geometry, HEADER_WORDS, HeaderError,
-    HeaderFields, LaneKind, Layout, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, RawHeader, Region, Span,
-    Version, WordOffset, field,
+    ControlLayout, CreatorId, Direction, Features, Geometry, HEADER_BYTES, HEADER_WORDS,
+    HeaderError, HeaderFields, LaneKind, Layout, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, RawHeader,
+    Region, Span, Version, WordOffset, field,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -320,8 +320,9 @@ fn check_layout(layout: &Layout, mapped: u64) {
     }
     spans.push(layout.region(Region::Signals));
     spans.push(layout.region(Region::AbortBits));
-    let mut taken: Vec<Range<u64>> = vec![0..256];
-    taken.extend(words.into_iter().map(word_range));
+    let header = Span::new(0, HEADER_BYTES).unwrap();
+    spans.push(header);
+    let mut taken: Vec<Range<u64>> = words.into_iter().map(word_range).collect();
     taken.extend(spans.into_iter().map(span_range));
     taken.retain(|range| !range.is_empty());
     taken.sort_by_key(|range| range.start);

@@ -243,7 +243,7 @@ fn naive_accepts(raw: &RawSlotHeader, role: Role, arena_bytes: u32, max_payload:
     }
     let inline = |len: u64| len <= 512;
     let arena = |start: u64, len: u64| {
-        len <= max_payload.into() && start % 64 == 0 && start + len <= arena_bytes.into()
+        len <= max_payload.into() && start.is_multiple_of(64) && start + len <= arena_bytes.into()
     };
     match tag {
         3..=6 | 10 | 2 | 9 | 25 => true,

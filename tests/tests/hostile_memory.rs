@@ -39,11 +39,13 @@ fn a_receiver_survives_any_sender() {
         let hostile = HostileMemory::tampering(memory, noise.next(), rate);
         let mut receiver = Receiver::new(&hostile, lane.mailbox, stamps(noise)).unwrap();
         let mut arena = ArenaReceiver::new(&hostile, &lane.arena).unwrap();
+        let mut held = BTreeSet::new();
         for _ in 0..STEPS {
             tamper_words(noise, memory, lane);
-            receive_something(noise, &mut receiver, &mut arena, lane);
+            receive_something(noise, &mut receiver, &mut arena, lane, &mut held);
             if noise.below(4) == 0 {
                 receiver.release();
+                held.clear();
             }
         }
     });
@@ -166,9 +168,10 @@ fn the_ends_survive_a_peer_that_writes_all_the_time() {
         let mut sender = Sender::new(&memory, lane.mailbox, stamps).unwrap();
         let mut receiver = Receiver::new(&memory, lane.mailbox, stamps).unwrap();
         let mut arena = ArenaReceiver::new(&memory, &lane.arena).unwrap();
+        let mut held = BTreeSet::new();
         for call in 0..20_000 {
             send_something(&mut noise, &mut sender, &lane, call);
-            receive_something(&mut noise, &mut receiver, &mut arena, &lane);
+            receive_something(&mut noise, &mut receiver, &mut arena, &lane, &mut held);
             if call % 64 == 0 {
                 std::thread::yield_now();
             }
@@ -383,11 +386,14 @@ fn send_something<M: SharedMemory>(
     }
 }
 
+/// Looks for a message in one of three ways, and reads it. `held` are the slots that are finished and
+/// not released.
 fn receive_something<M: SharedMemory>(
     noise: &mut Noise,
     receiver: &mut Receiver<M>,
     arena: &mut ArenaReceiver<M>,
     lane: &Lane,
+    held: &mut BTreeSet<SlotIndex>,
 ) {
     let found = match noise.below(4) {
         0 => receiver.take(),
@@ -401,9 +407,16 @@ fn receive_something<M: SharedMemory>(
         Ok(None) => {}
         Ok(Some(taken)) => {
             assert!(taken.slot().get() < lane.mailbox.slot_count());
+            assert!(!held.contains(&taken.slot()), "taken again before it was released");
             let role = if noise.below(2) == 0 { Role::Request } else { Role::Response };
             read_anything(&taken.header(), role, taken.slot(), &taken, arena);
-            if noise.below(2) == 0 { taken.finish() } else { taken.release() }
+            if noise.below(2) == 0 {
+                held.insert(taken.slot());
+                taken.finish();
+            } else {
+                held.clear();
+                taken.release();
+            }
         }
         Err(violation) => {
             check_clause(violation);

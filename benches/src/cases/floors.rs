@@ -8,11 +8,14 @@ pub(super) fn cases() -> Vec<Case> {
     let copies = [4 << 10, 64 << 10, 1 << 20].map(|bytes| {
         (format!("limit/copies/{}", super::mailbox::size(bytes)), Floor::Copy { bytes })
     });
-    [("limit/two_lines".into(), Floor::TwoLines)]
-        .into_iter()
-        .chain(copies)
-        .map(|(name, floor)| case(name, floor))
-        .collect()
+    [
+        ("limit/two_lines".into(), Floor::TwoLines),
+        ("limit/rotating_lines".into(), Floor::RotatingLines),
+    ]
+    .into_iter()
+    .chain(copies)
+    .map(|(name, floor)| case(name, floor))
+    .collect()
 }
 
 /// What people use instead.

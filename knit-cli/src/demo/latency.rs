@@ -19,8 +19,7 @@ use std::time::Instant;
 /// Calls at once in the second measurement of the pool.
 const IN_FLIGHT: usize = 100;
 
-/// The ping-pongs before and after may differ by this factor. Beyond it the processors have moved
-/// meanwhile, and figures of the run cannot be compared.
+/// Figures with a [`Figures::disturbance`] beyond this cannot be compared.
 const CALM: f64 = 1.5;
 
 /// Measures and shows the table.
@@ -39,10 +38,13 @@ pub fn run(quick: bool, screen: &mut Screen) -> Result<(), DemoError> {
 
     let mut figures = bench.measure(&effort)?;
     for _ in 1..effort.attempts {
-        if figures.drift() < CALM {
+        if figures.disturbance() < CALM {
             break;
         }
-        figures = bench.measure(&effort)?;
+        let again = bench.measure(&effort)?;
+        if again.disturbance() < figures.disturbance() {
+            figures = again;
+        }
     }
     show(&figures, cpus, screen)
 }
@@ -59,8 +61,8 @@ struct Effort {
 
 impl Effort {
     fn full(cpus: Cpus) -> Self {
-        let budget = Duration::from_millis(600);
-        let calls = Plan { repetitions: 3, rounds: 100_000, budget, stretch: None, cpus };
+        let budget = Duration::from_millis(700);
+        let calls = Plan { repetitions: 7, rounds: 100_000, budget, stretch: None, cpus };
         Self { calls, floors: Plan::quick(cpus), attempts: 3 }
     }
 
@@ -204,10 +206,15 @@ impl Figure {
 }
 
 impl Figures {
-    /// By which factor the ping-pongs before and after differ.
-    fn drift(&self) -> f64 {
+    /// How much something else has changed the figures, as a factor.
+    ///
+    /// Two things are seen: ping-pongs before and after that differ, because the processors have
+    /// moved meanwhile; and a mean far above the median, because another process had the processor.
+    fn disturbance(&self) -> f64 {
         let (before, after) = (self.before.means.median(), self.after.median());
-        before.max(after) / before.min(after)
+        let drift = before.max(after) / before.min(after);
+        let delay = self.alone.means.median() / self.alone.singles.percentile(50.0);
+        drift.max(delay)
     }
 
     fn table(&self, cpus: Cpus) -> Table {
@@ -239,12 +246,12 @@ fn show(figures: &Figures, cpus: Cpus, screen: &mut Screen) -> Result<(), DemoEr
         "  per call: mean, the clock read rarely; p50, p99: every round trip timed, {clock} of it\n  \
          for reading the clock; ratio: time per call to that of the limit"
     ))?;
-    if figures.drift() < CALM {
+    if figures.disturbance() < CALM {
         return Ok(());
     }
     screen.line(format_args!(
-        "  The limit took {} before and {} after the calls: the machine is busy or moved its\n  \
-         processors meanwhile. Do not rely on these figures; run it again.",
+        "  Something else ran meanwhile (the limit took {} before and {} after the calls):\n  \
+         do not rely on these figures, run it again.",
         time(figures.before.means.median()),
         time(figures.after.median())
     ))
@@ -254,6 +261,9 @@ fn show(figures: &Figures, cpus: Cpus, screen: &mut Screen) -> Result<(), DemoEr
 fn clock_reading() -> f64 {
     const READINGS: u32 = 10_000;
     let start = Instant::now();
-    let last = (0..READINGS).map(|_| Instant::now()).last().unwrap_or(start);
+    let mut last = start;
+    for _ in 0..READINGS {
+        last = Instant::now();
+    }
     last.duration_since(start).as_secs_f64() * 1e9 / f64::from(READINGS)
 }

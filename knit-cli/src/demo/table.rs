@@ -71,11 +71,12 @@ impl Row {
 
 /// A time of so many nanoseconds, to about three digits.
 pub fn time(nanoseconds: f64) -> String {
-    match nanoseconds {
-        // Negated, so that NaN is shown as what it is.
-        short if !(short >= 9_999.5) => format!("{short:.0} ns"),
-        medium if medium < 999_950.0 => format!("{:.1} us", medium / 1e3),
-        long => format!("{:.1} ms", long / 1e6),
+    if nanoseconds >= 999_950.0 {
+        format!("{:.1} ms", nanoseconds / 1e6)
+    } else if nanoseconds >= 9_999.5 {
+        format!("{:.1} us", nanoseconds / 1e3)
+    } else {
+        format!("{nanoseconds:.0} ns")
     }
 }
 

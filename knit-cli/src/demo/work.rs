@@ -9,13 +9,13 @@ use knit_lanes::{Json, Pool, Task};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Chunks of the prime search and how many primes they hold: the numbers of primes below 8 million
+/// Chunks of the prime search and how many primes they hold: the numbers of primes below 16 million
 /// and below 1 million (OEIS A006880 has the second).
-const PRIMES: (u32, u64) = (200, 539_777);
+const PRIMES: (u32, u64) = (400, 1_031_130);
 const PRIMES_QUICK: (u32, u64) = (25, 78_498);
 
 /// Chunks of the search for pi.
-const PI_CHUNKS: u32 = 400;
+const PI_CHUNKS: u32 = 250;
 const PI_CHUNKS_QUICK: u32 = 8;
 
 /// Runs both jobs.

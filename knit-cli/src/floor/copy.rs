@@ -1,12 +1,9 @@
 //! Payloads through shared memory without a mailbox: what the copies alone cost.
 
-use super::line::Lines;
+use super::line::{LINES_BYTES as AREAS_AT, Lines};
 use super::{Floor, FloorError, Plan, Sample, shared_memory, start_with_memory};
 use knit_proto::Span;
 use knit_ring::{Mapped, MappedBytes, Mapping, OutOfBounds, SharedBytes, SharedMemory};
-
-/// Bytes before the two payload areas: the lines that say that there is something.
-const AREAS_AT: u32 = 4096;
 
 /// Four copies for each round trip: private to shared and back, on both sides.
 pub(super) fn measure(plan: &Plan, bytes: u32) -> Result<Sample, FloorError> {
@@ -14,7 +11,7 @@ pub(super) fn measure(plan: &Plan, bytes: u32) -> Result<Sample, FloorError> {
     let bytes = bytes.next_multiple_of(64);
     let (memory, mut peer) = start_with_memory(floor, AREAS_AT + 2 * bytes, &plan.cpus)?;
     let (request, response) = areas(&memory)?;
-    let mut lines = Lines::asking(&memory)?;
+    let mut lines = Lines::asking(&memory, 1)?;
     let question: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
     let mut answer = vec![0; question.len()];
     let mut round = |question: &[u8], answer: &mut [u8]| {
@@ -42,7 +39,7 @@ pub(super) fn measure(plan: &Plan, bytes: u32) -> Result<Sample, FloorError> {
 pub(super) fn serve() -> Result<(), FloorError> {
     let memory = shared_memory()?;
     let (request, response) = areas(&memory)?;
-    let mut lines = Lines::answering(&memory)?;
+    let mut lines = Lines::answering(&memory, 1)?;
     let mut private = vec![0; request.len() as usize];
     loop {
         let body = lines.await_question()?;

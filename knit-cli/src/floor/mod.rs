@@ -5,13 +5,14 @@
 //! the second process it does the peer's part and does not return.
 //!
 //! ```text
-//! Floor         what crosses                            how both sides wait
-//! PingPong      one line, one word toggled in place     spin, one pause hint per poll
-//! TwoLines      one line each way: stamp, seven words   spin, one pause hint per poll
-//! Copy          the same, and a payload each way        spin, one pause hint per poll
-//! Futex         one word each way                       shared futex, both sides block
-//! UnixSocket    eight bytes each way                    read, both sides block
-//! Pipe          eight bytes each way                    read, both sides block
+//! Floor          what crosses                            how both sides wait
+//! PingPong       one line, one word toggled in place     spin, one pause hint per poll
+//! TwoLines       one line each way: seven words, stamp   spin, one pause hint per poll
+//! RotatingLines  the same, the next of 32 every time     spin, one pause hint per poll
+//! Copy           as TwoLines, and a payload each way     spin, one pause hint per poll
+//! Futex          one word each way                       shared futex, both sides block
+//! UnixSocket     eight bytes each way                    read, both sides block
+//! Pipe           eight bytes each way                    read, both sides block
 //! ```
 //!
 //! The two processes run on two processors when there are two. A figure is worth something only
@@ -57,8 +58,11 @@ const VARIABLE: &str = "KNIT_FLOOR_PEER";
 pub enum Floor {
     /// One cache line, one word of it toggled in place: the least that an answer can cost.
     PingPong,
-    /// One cache line each way, each a stamp and seven words: what a header-only call has to move.
+    /// One cache line each way, seven words and a stamp: what a header-only call has to move.
     TwoLines,
+    /// [`Self::TwoLines`] in the next of 32 lines every time, which lie as the slot headers of a
+    /// mailbox do. Faster than always the same line: the limit of a header-only call.
+    RotatingLines,
     /// [`Self::TwoLines`], and a payload copied into and out of shared memory on both sides.
     Copy {
         /// Bytes each way, a multiple of 64.
@@ -86,7 +90,7 @@ impl Floor {
         let pinned = plan.cpus.pin_here()?;
         let sample = match self {
             Self::PingPong => line::ping_pong(plan),
-            Self::TwoLines => line::two_lines(plan),
+            Self::TwoLines | Self::RotatingLines => line::lines(plan, self),
             Self::Copy { bytes } => copy::measure(plan, bytes),
             Self::Futex => futex::measure(plan),
             Self::UnixSocket => stream::unix_socket(plan),
@@ -101,7 +105,7 @@ impl Floor {
     pub fn payload_bytes(self) -> u32 {
         match self {
             Self::PingPong | Self::Futex => 0,
-            Self::TwoLines => line::BODY_WORDS as u32 * 4,
+            Self::TwoLines | Self::RotatingLines => line::BODY_WORDS as u32 * 4,
             Self::Copy { bytes } => bytes,
             Self::UnixSocket | Self::Pipe => stream::MESSAGE_BYTES as u32,
         }
@@ -111,6 +115,7 @@ impl Floor {
         let name = match self {
             Self::PingPong => "ping_pong",
             Self::TwoLines => "two_lines",
+            Self::RotatingLines => "rotating_lines",
             Self::Copy { .. } => "copy",
             Self::Futex => "futex",
             Self::UnixSocket => "unix_socket",
@@ -125,6 +130,7 @@ impl fmt::Display for Floor {
         match self {
             Self::PingPong => f.write_str("one cache line, in place"),
             Self::TwoLines => f.write_str("one cache line each way"),
+            Self::RotatingLines => f.write_str("the next of 32 cache lines each way"),
             Self::Copy { bytes } => write!(f, "copies of {bytes} bytes, no mailbox"),
             Self::Futex => f.write_str("shared futex, both sides block"),
             Self::UnixSocket => f.write_str("Unix socket, 8 bytes, both sides block"),
@@ -139,7 +145,8 @@ pub fn serve_if_peer() {
     let Some(name) = enter(VARIABLE) else { return };
     leave(match name.as_str() {
         "ping_pong" => line::serve_ping_pong(),
-        "two_lines" => line::serve_two_lines(),
+        "two_lines" => line::serve_lines(Floor::TwoLines),
+        "rotating_lines" => line::serve_lines(Floor::RotatingLines),
         "copy" => copy::serve(),
         "futex" => futex::serve(),
         "unix_socket" => stream::serve_unix_socket(),

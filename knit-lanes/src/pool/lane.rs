@@ -56,6 +56,15 @@ enum Phase {
     Failed(StartError),
 }
 
+/// When a lane is asked to take a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// If it has no call.
+    Idle,
+    /// If it has room.
+    Room,
+}
+
 /// Whether a lane took a call.
 pub(super) enum Offered {
     /// It has the call, or the call has failed for good.
@@ -116,9 +125,15 @@ impl Lane {
         function: u16,
         payload: &Payload<'static>,
         call: &Arc<CallState>,
+        when: When,
     ) -> Offered {
         let mut wakes = Wakes::default();
-        let offered = self.lock().offer(self.index, function, payload, call, &mut wakes);
+        let mut core = self.lock();
+        if when == When::Idle && !core.is_idle() {
+            return Offered::Declined;
+        }
+        let offered = core.offer(self.index, function, payload, call, &mut wakes);
+        drop(core);
         shared.wake(wakes);
         offered
     }
@@ -292,6 +307,10 @@ impl Lane {
 }
 
 impl Core {
+    fn is_idle(&self) -> bool {
+        matches!(&self.phase, Phase::Open(host) if host.in_flight() == 0)
+    }
+
     #[inline]
     fn offer(
         &mut self,

@@ -1,0 +1,107 @@
+//! The worker program of the tests with real processes: serves the tasks that they call.
+
+use core::fmt;
+use knit_lanes::codec::JsonText;
+use knit_lanes::{ErrorValue, Tasks, Value};
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    // Tests provoke panics; their text comes back through the pool.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut tasks = Tasks::new();
+    values(&mut tasks);
+    failures(&mut tasks);
+    ends(&mut tasks);
+    tasks.serve_if_worker();
+    eprintln!("knit-test-worker: not started as a worker");
+    ExitCode::from(2)
+}
+
+/// Tasks that return a value.
+fn values(tasks: &mut Tasks) {
+    tasks.add("number", |value: f64| value);
+    tasks.add("flag", |value: bool| value);
+    tasks.add("unit", |(): ()| ());
+    tasks.add("bigint", |value: i64| value);
+    tasks.add("text", |value: String| value);
+    tasks.add("bytes", |value: Vec<u8>| value);
+    tasks.add("option", |value: Option<String>| value);
+    tasks.add("json", |value: JsonText| value);
+    tasks.add("value", |value: Value| value);
+    tasks.add("square", |n: f64| n * n);
+    tasks.add("filled", |len: u32| vec![7_u8; len as usize]);
+    tasks.add("pid", |(): ()| std::process::id());
+    tasks.add("count", |path: String| count(&path));
+    tasks.add("count_filled", |path: String| {
+        count(&path);
+        vec![7_u8; 8 << 20]
+    });
+    tasks.add("hold", |fifo: String| hold(&fifo));
+}
+
+/// Tasks that fail.
+fn failures(tasks: &mut Tasks) {
+    tasks.add("fail", |(): ()| -> Result<f64, Layer> {
+        Err(Layer::new("outer", Some(Layer::new("middle", Some(Layer::new("inner", None))))))
+    });
+    tasks.add("fail_named", |(): ()| -> Result<f64, ErrorValue> {
+        Err(ErrorValue::new("RangeError", "too far").with_cause(ErrorValue::new("Error", "why")))
+    });
+    tasks.add("panic_text", |(): ()| -> f64 { panic!("a plain text") });
+    tasks.add("panic_string", |n: f64| -> f64 { panic!("formatted {n}") });
+    tasks.add("panic_other", |(): ()| -> f64 { std::panic::panic_any(42_u8) });
+}
+
+/// Tasks that end the process, or never end.
+fn ends(tasks: &mut Tasks) {
+    tasks.add("exit", |code: i32| -> f64 { std::process::exit(code) });
+    tasks.add("abort", |(): ()| -> f64 { std::process::abort() });
+    tasks.add("never", |(): ()| -> f64 {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+}
+
+/// Makes the file one byte longer.
+fn count(path: &str) {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(b".")).expect("the test's directory can be written");
+}
+
+/// Opens the FIFO, which tells the test that the task runs, and reads it to its end, which comes when
+/// the test lets go. Returns the id of this process.
+fn hold(fifo: &str) -> u32 {
+    let mut file = File::open(fifo).expect("the test made the FIFO");
+    file.read_to_end(&mut Vec::new()).expect("a FIFO can be read");
+    std::process::id()
+}
+
+/// One error of a chain.
+#[derive(Debug)]
+struct Layer {
+    message: &'static str,
+    source: Option<Box<Layer>>,
+}
+
+impl Layer {
+    fn new(message: &'static str, source: Option<Layer>) -> Self {
+        Self { message, source: source.map(Box::new) }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)
+    }
+}
+
+impl Error for Layer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|layer| layer as _)
+    }
+}

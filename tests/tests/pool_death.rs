@@ -1,0 +1,308 @@
+//! Workers that die: their calls fail at once with a typed error, and other workers take over. KD-6.
+
+mod pool_support;
+
+use knit_lanes::{CallError, Pool, WorkerExit};
+use pool_support::futures::{block_on, join_all};
+use pool_support::gate::Gate;
+use pool_support::process::{
+    is_gone, kill, signal, this_thread, until_asleep, until_gone, until_stopped,
+};
+use pool_support::worker::{Remote, builder, only_worker, pool, start};
+use pool_support::{until, within_deadline};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+const KILLED: WorkerExit = WorkerExit::Signal(9);
+
+#[track_caller]
+fn assert_died<T: core::fmt::Debug>(outcome: Result<T, CallError>, expected: WorkerExit) {
+    match outcome {
+        Err(CallError::WorkerDied { exit, .. }) if exit == expected => {}
+        other => panic!("expected a worker that {expected}, found {other:?}"),
+    }
+}
+
+/// The next call after a death succeeds, on another process.
+#[track_caller]
+fn assert_replaced(pool: &Pool, remote: Remote, dead: u32) {
+    let worker = pool.call(remote.pid, ()).wait().unwrap();
+    assert_ne!(worker, dead);
+    assert_eq!(pool.worker_ids(), [worker]);
+    assert!(is_gone(dead));
+}
+
+#[test]
+fn a_kill_in_the_middle_of_32_calls_fails_all_32() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        let first = pool.call(remote.hold, gate.path());
+        let others: Vec<_> = (0..31).map(|_| pool.call(remote.square, 2.0)).collect();
+        let held = gate.entered();
+        assert_eq!(pool.in_flight(), 32);
+        let start = Instant::now();
+        kill(worker);
+        assert_died(first.wait(), KILLED);
+        for call in others {
+            assert_died(call.wait(), KILLED);
+        }
+        println!("from SIGKILL to the 32nd error: {:?}", start.elapsed());
+        drop(held);
+        assert_replaced(&pool, remote, worker);
+        println!("from SIGKILL to the next answer: {:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn calls_that_were_answered_before_the_kill_keep_their_values() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        // A lane is first in, first out: the worker answers these before it enters `hold`, and no
+        // thread of the host reads the answers.
+        let answered: Vec<_> = (0..16).map(|n| pool.call(remote.square, f64::from(n))).collect();
+        let inside = pool.call(remote.hold, gate.path());
+        let behind: Vec<_> = (0..15).map(|_| pool.call(remote.square, 2.0)).collect();
+        let held = gate.entered();
+        kill(worker);
+        until_gone(&[worker]);
+        assert_died(inside.wait(), KILLED);
+        for (n, call) in answered.into_iter().enumerate() {
+            assert_eq!(call.wait().unwrap(), (n * n) as f64);
+        }
+        for call in behind {
+            assert_died(call.wait(), KILLED);
+        }
+        drop(held);
+        assert_replaced(&pool, remote, worker);
+    });
+}
+
+#[test]
+fn death_wakes_every_thread_that_sleeps() {
+    // C3: a wait at any point ends when the peer dies.
+    within_deadline(|| {
+        let (pool, remote) = start(builder(1).spin(Duration::ZERO));
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        let first = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        std::thread::scope(|scope| {
+            let (started, threads) = std::sync::mpsc::channel();
+            for n in 0..9 {
+                let (pool, started) = (&pool, started.clone());
+                scope.spawn(move || {
+                    let call = pool.call(remote.square, 2.0);
+                    started.send(this_thread()).unwrap();
+                    let outcome = match n % 3 {
+                        0 => call.wait(),
+                        1 => call.wait_timeout(Duration::from_secs(60)).unwrap(),
+                        _ => block_on(call),
+                    };
+                    assert_died(outcome, KILLED);
+                });
+            }
+            for thread in threads.iter().take(9) {
+                until_asleep(&thread);
+            }
+            kill(worker);
+        });
+        assert_died(first.wait(), KILLED);
+        drop(held);
+        assert_replaced(&pool, remote, worker);
+    });
+}
+
+#[test]
+fn a_worker_that_ends_itself_fails_its_call_with_its_status() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        for code in [3, 0, 255] {
+            let worker = only_worker(&pool);
+            assert_died(pool.call(remote.exit, code).wait(), WorkerExit::Code(code));
+            assert_replaced(&pool, remote, worker);
+        }
+        let worker = only_worker(&pool);
+        let outcome = pool.call(remote.abort, ()).wait();
+        let text = outcome.as_ref().unwrap_err().to_string();
+        assert!(text.contains("signal 6") && text.contains("may have run"), "{text}");
+        assert_died(outcome, WorkerExit::Signal(6));
+        assert_replaced(&pool, remote, worker);
+    });
+}
+
+#[test]
+fn futures_end_with_the_worker() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        let inside = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..20).map(|_| pool.call(remote.square, 2.0)).collect();
+            let (started, thread) = std::sync::mpsc::channel();
+            scope.spawn(move || {
+                started.send(this_thread()).unwrap();
+                for outcome in join_all(calls) {
+                    assert_died(outcome, KILLED);
+                }
+            });
+            until_asleep(&thread.recv().unwrap());
+            kill(worker);
+        });
+        assert_died(block_on(inside), KILLED);
+        drop(held);
+        assert_replaced(&pool, remote, worker);
+    });
+}
+
+#[test]
+fn queued_calls_survive_the_death_of_a_worker() {
+    // KD-6: after a death every later call on that lane hung.
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        let first = pool.call(remote.hold, gate.path());
+        let with_worker: Vec<_> = (0..31).map(|_| pool.call(remote.pid, ())).collect();
+        let held = gate.entered();
+        let queued: Vec<_> = (0..100).map(|_| pool.call(remote.pid, ())).collect();
+        assert_eq!(pool.in_flight(), 132);
+        kill(worker);
+        assert_died(first.wait(), KILLED);
+        for call in with_worker {
+            assert_died(call.wait(), KILLED);
+        }
+        let mut next = Vec::new();
+        for call in queued {
+            next.push(call.wait().unwrap());
+        }
+        drop(held);
+        next.dedup();
+        assert_eq!(next, pool.worker_ids());
+        assert_ne!(next, [worker]);
+    });
+}
+
+#[test]
+fn threads_that_wait_in_the_queue_survive_the_death_of_a_worker() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(1).spin(Duration::ZERO));
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        let first = pool.call(remote.hold, gate.path());
+        let with_worker: Vec<_> = (0..31).map(|_| pool.call(remote.pid, ())).collect();
+        let held = gate.entered();
+        std::thread::scope(|scope| {
+            let (started, threads) = std::sync::mpsc::channel();
+            for n in 0..8 {
+                let (pool, started) = (&pool, started.clone());
+                scope.spawn(move || {
+                    let call = pool.call(remote.pid, ());
+                    started.send(this_thread()).unwrap();
+                    let pid = if n % 2 == 0 { call.wait() } else { block_on(call) };
+                    assert_ne!(pid.unwrap(), worker);
+                });
+            }
+            for thread in threads.iter().take(8) {
+                until_asleep(&thread);
+            }
+            kill(worker);
+        });
+        assert_died(first.wait(), KILLED);
+        for call in with_worker {
+            assert_died(call.wait(), KILLED);
+        }
+        drop(held);
+    });
+}
+
+#[test]
+fn twenty_kills_in_a_row_are_survived() {
+    within_deadline(|| {
+        let (pool, remote) = pool(2);
+        for round in 0..20_u32 {
+            until("a worker is ready", || !pool.worker_ids().is_empty());
+            let workers = pool.worker_ids();
+            let worker = workers[round as usize % workers.len()];
+            kill(worker);
+            // A call may be handed to the worker before its end is seen; it then says so.
+            let number = f64::from(round);
+            let mut died = 0;
+            loop {
+                match pool.call(remote.square, number).wait() {
+                    Ok(squared) => {
+                        assert_eq!(squared, number * number);
+                        break;
+                    }
+                    outcome => assert_died(outcome, KILLED),
+                }
+                died += 1;
+                assert!(died < 1000, "every call is handed to a dead worker");
+            }
+            until_gone(&[worker]);
+        }
+        until("both lanes have workers again", || pool.worker_ids().len() == 2);
+        assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
+        assert_eq!(pool.in_flight(), 0);
+    });
+}
+
+#[test]
+fn the_other_lane_serves_while_one_is_replaced() {
+    within_deadline(|| {
+        let (pool, remote) = pool(2);
+        let workers = pool.worker_ids();
+        let gates = [Gate::new(), Gate::new()];
+        let calls = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
+        let held = gates.each_ref().map(Gate::entered);
+        kill(workers[0]);
+        until_gone(&[workers[0]]);
+        drop(held);
+        let mut outcomes: Vec<_> = calls.into_iter().map(knit_lanes::Call::wait).collect();
+        let survivor = outcomes.iter().position(Result::is_ok).expect("one worker lives");
+        assert_eq!(outcomes.swap_remove(survivor).unwrap(), workers[1]);
+        assert_died(outcomes.pop().unwrap(), KILLED);
+    });
+}
+
+#[test]
+fn a_stopped_worker_is_slow_not_dead() {
+    // C1, C12: liveness comes from the kernel, never from a clock.
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let worker = only_worker(&pool);
+        signal(worker, Signal::STOP);
+        until_stopped(worker);
+        let calls: Vec<_> = (0..40).map(|_| pool.call(remote.pid, ())).collect();
+        let mut calls = calls.into_iter();
+        let first = calls.next().unwrap();
+        let first = first.wait_timeout(Duration::from_millis(1500)).unwrap_err();
+        assert_eq!(pool.worker_ids(), [worker]);
+        assert_eq!(pool.in_flight(), 40);
+        signal(worker, Signal::CONT);
+        assert_eq!(first.wait().unwrap(), worker);
+        for call in calls {
+            assert_eq!(call.wait().unwrap(), worker);
+        }
+        assert_eq!(pool.worker_ids(), [worker]);
+    });
+}
+
+#[test]
+fn a_stopped_worker_can_be_killed() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let worker = only_worker(&pool);
+        signal(worker, Signal::STOP);
+        until_stopped(worker);
+        let call = pool.call(remote.pid, ());
+        kill(worker);
+        assert_died(call.wait(), KILLED);
+        assert_replaced(&pool, remote, worker);
+    });
+}

@@ -1,0 +1,98 @@
+//! Pools of `knit-test-worker` and typed handles to its tasks.
+
+use knit_lanes::codec::JsonText;
+use knit_lanes::{Builder, Pool, Task, Tasks, Value};
+use std::ffi::OsString;
+
+/// The worker program.
+pub const WORKER: &str = env!("CARGO_BIN_EXE_knit-test-worker");
+
+/// Handles to the tasks of [`WORKER`].
+#[derive(Clone, Copy, Debug)]
+pub struct Remote {
+    pub number: Task<f64, f64>,
+    pub flag: Task<bool, bool>,
+    pub unit: Task<(), ()>,
+    pub bigint: Task<i64, i64>,
+    pub text: Task<String, String>,
+    pub bytes: Task<Vec<u8>, Vec<u8>>,
+    pub option: Task<Option<String>, Option<String>>,
+    pub json: Task<JsonText, JsonText>,
+    pub value: Task<Value, Value>,
+    pub square: Task<f64, f64>,
+    pub filled: Task<u32, Vec<u8>>,
+    pub pid: Task<(), u32>,
+    /// Makes a file one byte longer.
+    pub count: Task<String, ()>,
+    /// The same, and returns 8 MiB.
+    pub count_filled: Task<String, Vec<u8>>,
+    /// Runs for as long as a `Gate` is held; returns the id of its process.
+    pub hold: Task<String, u32>,
+    pub fail: Task<(), f64>,
+    pub fail_named: Task<(), f64>,
+    pub panic_text: Task<(), f64>,
+    pub panic_string: Task<f64, f64>,
+    pub panic_other: Task<(), f64>,
+    pub exit: Task<i32, f64>,
+    pub abort: Task<(), f64>,
+    pub never: Task<(), f64>,
+    /// A task that the worker does not have.
+    pub missing: Task<f64, f64>,
+}
+
+/// The table of a host that calls [`WORKER`].
+pub fn tasks() -> (Tasks, Remote) {
+    let mut tasks = Tasks::new();
+    let remote = Remote {
+        number: tasks.declare("number"),
+        flag: tasks.declare("flag"),
+        unit: tasks.declare("unit"),
+        bigint: tasks.declare("bigint"),
+        text: tasks.declare("text"),
+        bytes: tasks.declare("bytes"),
+        option: tasks.declare("option"),
+        json: tasks.declare("json"),
+        value: tasks.declare("value"),
+        // Not the worker's order: names count, positions do not.
+        never: tasks.declare("never"),
+        square: tasks.declare("square"),
+        filled: tasks.declare("filled"),
+        pid: tasks.declare("pid"),
+        count: tasks.declare("count"),
+        count_filled: tasks.declare("count_filled"),
+        hold: tasks.declare("hold"),
+        fail: tasks.declare("fail"),
+        fail_named: tasks.declare("fail_named"),
+        panic_text: tasks.declare("panic_text"),
+        panic_string: tasks.declare("panic_string"),
+        panic_other: tasks.declare("panic_other"),
+        exit: tasks.declare("exit"),
+        abort: tasks.declare("abort"),
+        missing: tasks.declare("missing"),
+    };
+    (tasks, remote)
+}
+
+/// A builder of pools that run [`WORKER`].
+pub fn builder(processes: usize) -> Builder {
+    Pool::builder().command(WORKER, [] as [OsString; 0]).processes(processes)
+}
+
+/// A pool of [`WORKER`] with default settings.
+pub fn pool(processes: usize) -> (Pool, Remote) {
+    start(builder(processes))
+}
+
+/// Starts a pool that calls the tasks of [`WORKER`].
+pub fn start(builder: Builder) -> (Pool, Remote) {
+    let (tasks, remote) = tasks();
+    let pool = builder.start(tasks).unwrap_or_else(|error| panic!("{error}"));
+    (pool, remote)
+}
+
+/// The one worker of a pool of one process.
+pub fn only_worker(pool: &Pool) -> u32 {
+    let ids = pool.worker_ids();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    ids[0]
+}
