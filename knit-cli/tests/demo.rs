@@ -89,7 +89,7 @@ fn demo_shows_checked_results_and_a_table() {
 
 #[test]
 fn demo_uses_as_many_workers_as_it_is_told() {
-    for (count, heading) in [("1", "Worker: process "), ("3", "Workers: processes ")] {
+    for (count, heading) in [("1", "Worker: process "), ("40", "Workers: processes ")] {
         let out = demo(&["--workers", count]);
         let first = out.lines().next().unwrap_or_default();
         let list = first.strip_prefix(heading).unwrap_or_else(|| panic!("{heading:?}: {first:?}"));

@@ -27,6 +27,7 @@ pub(crate) struct Slots<M: SharedMemory> {
     area: M::Bytes,
     stamps: Box<[M::Word]>,
     all: SlotMask,
+    count: u32,
 }
 
 impl<M: SharedMemory> Slots<M> {
@@ -42,6 +43,7 @@ impl<M: SharedMemory> Slots<M> {
             area: memory.bytes(span)?,
             stamps: stamps.into_boxed_slice(),
             all: SlotMask::first(layout.slot_count()),
+            count: layout.slot_count(),
         })
     }
 
@@ -49,6 +51,13 @@ impl<M: SharedMemory> Slots<M> {
     #[inline]
     pub(crate) fn all(&self) -> SlotMask {
         self.all
+    }
+
+    /// The slot after `slot`, in ascending cyclic order.
+    #[inline]
+    pub(crate) fn after(&self, slot: SlotIndex) -> u32 {
+        let next = slot.get() + 1;
+        if next == self.count { 0 } else { next }
     }
 
     /// The stamp of `slot`, which exists.

@@ -8,11 +8,11 @@ use knit_proto::{
     MailboxLayout, ProtocolViolation, RawSlotHeader, SLOTS, SlotIndex, SlotMask, Toggle,
 };
 
-/// Polls of the expected stamp between two looks at the publish word.
+/// Polls of the expected stamp, since the last message, before a look at the publish word.
 ///
 /// A look makes the sender's next store to the publish word miss its cache; never looking would
 /// leave a sender that does not stamp, or fills slots in another order, unheard.
-const POLLS_PER_LOOK: u32 = 32;
+const POLLS_PER_LOOK: u32 = 64;
 
 /// The receiving end of a mailbox: take a pending message, snapshot, release.
 ///
@@ -37,6 +37,7 @@ pub struct Receiver<M: SharedMemory> {
     counts: Box<[u32; SLOTS as usize]>,
     /// The slot that the sender is expected to fill next.
     cursor: u32,
+    /// Polls since a message was taken or the publish word was looked at.
     polls: u32,
 }
 
@@ -79,13 +80,19 @@ impl<M: SharedMemory> Receiver<M> {
                 if let Some(slot) = self.stamped() {
                     return Ok(Some(self.begin(slot)));
                 }
-                self.polls = self.polls.wrapping_add(1);
-                if !self.polls.is_multiple_of(POLLS_PER_LOOK) {
+                self.polls += 1;
+                if self.polls < POLLS_PER_LOOK {
                     return Ok(None);
                 }
             }
-            self.look()?;
+            return self.poll_word();
         }
+        Ok(self.known.next_from(self.cursor).map(|slot| self.begin(slot)))
+    }
+
+    #[inline(never)]
+    fn poll_word(&mut self) -> Result<Option<Taken<'_, M>>, ProtocolViolation> {
+        self.look()?;
         Ok(self.known.next_from(self.cursor).map(|slot| self.begin(slot)))
     }
 
@@ -151,6 +158,7 @@ impl<M: SharedMemory> Receiver<M> {
     }
 
     fn look(&mut self) -> Result<(), ProtocolViolation> {
+        self.polls = 0;
         // E1: acquire load, pairs with the release store in `Sender::publish`.
         let publish = Toggle::from_bits(self.publish.load_acquire());
         let pending = publish.differs(self.taken);
@@ -172,9 +180,9 @@ impl<M: SharedMemory> Receiver<M> {
         self.known = self.known.without(slot);
         self.taken = self.taken.flip(slot.mask());
         self.counts[slot.index()] = self.counts[slot.index()].wrapping_add(1);
-        self.cursor = (slot.get() + 1) % self.slots.all().len();
-        let header = self.slots.header(slot);
-        Taken { receiver: self, slot, header, release: true }
+        self.cursor = self.slots.after(slot);
+        self.polls = 0;
+        Taken { receiver: self, slot, release: true }
     }
 }
 
@@ -196,7 +204,6 @@ impl<M: SharedMemory> fmt::Debug for Receiver<M> {
 pub struct Taken<'r, M: SharedMemory> {
     receiver: &'r mut Receiver<M>,
     slot: SlotIndex,
-    header: RawSlotHeader,
     release: bool,
 }
 
@@ -207,10 +214,14 @@ impl<M: SharedMemory> Taken<'_, M> {
         self.slot
     }
 
-    /// The header words, copied when the message was taken. Untrusted.
+    /// Copies the header words into private memory. Untrusted, and to be asked for once: a hostile
+    /// sender may change the words, so that a second copy says something else than the first.
+    ///
+    /// The copy is not kept in this guard: a guard that moves with it costs more than the copy.
+    #[inline]
     #[must_use]
     pub fn header(&self) -> RawSlotHeader {
-        self.header
+        self.receiver.slots.header(self.slot)
     }
 
     /// Copies the start of the inline area into private memory.

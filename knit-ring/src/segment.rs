@@ -45,7 +45,8 @@ pub fn create_segment<M: SharedMemory>(
 ///
 /// # Errors
 ///
-/// The memory is too short to hold a header, or what the header says is not acceptable.
+/// [`HeaderError::NotReady`] while the creator has not finished: the header is not looked at then.
+/// Otherwise the memory is too short to hold a header, or what the header says is not acceptable.
 ///
 /// # Ordering
 ///
@@ -56,6 +57,9 @@ pub fn attach_segment<M: SharedMemory>(memory: &M) -> Result<Layout, SegmentErro
     }
     // E5: acquire load, pairs with the release store in `create_segment`.
     let ready = ready_word(memory)?.load_acquire();
+    if ready == 0 {
+        return Err(HeaderError::NotReady.into());
+    }
     let mut words = [0; HEADER_WORDS];
     let (last, before) = words.split_last_mut().expect("the header is not empty");
     memory.bytes(span(0, HEADER_BYTES))?.load_words(0, before)?;

@@ -115,20 +115,17 @@ impl<M: SharedMemory> Sender<M> {
         // E1: release store, pairs with the acquire load in `Receiver::look`. The slots' bytes and
         // headers are visible before their bits.
         self.publish.store_release(self.mine.bits());
-        let mut rest = slots;
-        while let Some(slot) = rest.next_from(self.cursor) {
-            rest = rest.without(slot);
-            self.cursor = slot.get() + 1;
-            let count = self.counts[slot.index()].wrapping_add(1);
-            self.counts[slot.index()] = count;
-            if self.stamps == Stamps::On {
-                // E3: release store, pairs with the acquire load in `Receiver::stamped`. It comes
-                // after the toggle, so that whoever sees the stamp sees the toggle too. MBX-9.
-                self.slots.stamp(slot).store_release(count);
-            }
-        }
-        if self.cursor >= self.slots.all().len() {
-            self.cursor = 0;
+    }
+
+    #[inline]
+    fn stamp(&mut self, slot: SlotIndex) {
+        self.cursor = self.slots.after(slot);
+        let count = self.counts[slot.index()].wrapping_add(1);
+        self.counts[slot.index()] = count;
+        if self.stamps == Stamps::On {
+            // E3: release store, pairs with the acquire load in `Receiver::stamped`. It comes after
+            // the toggle, so that whoever sees the stamp sees the toggle too. MBX-9.
+            self.slots.stamp(slot).store_release(count);
         }
     }
 }
@@ -189,6 +186,7 @@ impl<M: SharedMemory> Claimed<'_, M> {
     pub fn publish(self, message: &Message) -> SlotIndex {
         self.sender.slots.set_header(self.slot, &RawSlotHeader::encode(message));
         self.sender.publish(self.slot.mask());
+        self.sender.stamp(self.slot);
         self.slot
     }
 }
@@ -236,8 +234,14 @@ impl<M: SharedMemory> Batch<'_, M> {
     /// E1 once, then E3 for each slot.
     #[inline]
     pub fn publish(self) -> SlotMask {
-        if !self.ready.is_empty() {
-            self.sender.publish(self.ready);
+        if self.ready.is_empty() {
+            return SlotMask::EMPTY;
+        }
+        self.sender.publish(self.ready);
+        let mut rest = self.ready;
+        while let Some(slot) = rest.next_from(self.sender.cursor) {
+            rest = rest.without(slot);
+            self.sender.stamp(slot);
         }
         self.ready
     }

@@ -1,9 +1,9 @@
 //! Memories and tools for the tests that cross crates.
 //!
-//! The endpoint code of `knit-ring` is generic over [`SharedMemory`](knit_ring::SharedMemory), so the
-//! very same code runs over the memories of this crate:
+//! The endpoint code of `knit-ring` is generic over [`SharedMemory`](knit_ring::SharedMemory), so
+//! the very same code runs over the memories of this crate:
 //!
-//! - [`LoomMemory`]: every schedule and every permitted stale load, races on payload bytes are errors;
+//! - [`LoomMemory`]: every schedule, every permitted stale load; races on copied bytes are errors;
 //! - [`Weaken`]: one ordering of the protocol taken away, to prove that a model needs it;
 //! - [`CrashMemory`]: the party that uses it dies after its n-th store;
 //! - [`FetchCount`]: a second load of the same word in one operation is an error (H2);

@@ -1,9 +1,9 @@
 //! Memory of which loom explores every behaviour.
 //!
-//! Words are loom atomics. Everything that is copied, payload and headers, is plain memory in loom's
-//! eyes: cells of four bytes that loom checks for races. So a model fails when an edge of the
-//! protocol does not order the bytes that it should order, even where the copied values happen to
-//! be right.
+//! Words are loom atomics. Everything that is copied, payload and headers, is plain memory in
+//! loom's eyes: cells of four bytes that loom checks for races. So a model fails when an edge of
+//! the protocol does not order the bytes that it should order, even where the copied values happen
+//! to be right.
 
 #![allow(
     unsafe_code,
@@ -157,8 +157,9 @@ impl LoomBytes {
         if panicking() {
             return;
         }
-        // SAFETY: writing requires a live place that nobody else accesses at the same time: the cell
-        // is kept by its `Arc`, and `with_mut` panics in a schedule that has a concurrent access.
+        // SAFETY: writing requires a live place that nobody else accesses at the same time: the
+        // cell is kept by its `Arc`, and `with_mut` panics in a schedule that has a concurrent
+        // access.
         self.cell(at).0.with_mut(|value| unsafe { *value = new });
     }
 }
@@ -207,8 +208,8 @@ impl SharedBytes for LoomBytes {
 /// sleeps if it has not changed. A waiter that nobody wakes is a deadlock that loom reports.
 #[derive(Clone)]
 pub struct LoomBell {
-    /// Stands for the lock of the kernel's hash bucket: each side of a wait or a wake passes through
-    /// it once, so one of them comes second and sees what the first one did.
+    /// Stands for the lock of the kernel's hash bucket: each side of a wait or a wake passes
+    /// through it once, so one of them comes second and sees what the first one did.
     bucket: Arc<AtomicU32>,
     /// Who sleeps, or is about to. Touched right after the bucket, with no schedule in between.
     asleep: Arc<Mutex<Option<Thread>>>,

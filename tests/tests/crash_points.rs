@@ -288,8 +288,8 @@ fn read_arena<M: SharedMemory>(
     (message.call, block)
 }
 
-/// A living sender sends arena payloads whenever it can, a receiver over `dying` reads them. Returns
-/// the sender's ends, what was sent and what was read.
+/// A living sender sends arena payloads whenever it can, a receiver over `dying` reads them.
+/// Returns the sender's ends, what was sent and what was read.
 fn serve(
     memory: &HeapMemory,
     dying: &CrashMemory,

@@ -234,7 +234,8 @@ enum ArenaOp {
 fn arena_op() -> impl Strategy<Value = ArenaOp> {
     let len = prop_oneof![6 => 0_u32..300, 1 => 300_u32..5000, 1 => Just(u32::MAX)];
     prop_oneof![
-        3 => (len, prop::bool::weighted(0.8)).prop_map(|(len, commit)| ArenaOp::Reserve(len, commit)),
+        3 => (len, prop::bool::weighted(0.8))
+            .prop_map(|(len, commit)| ArenaOp::Reserve(len, commit)),
         2 => any::<usize>().prop_map(ArenaOp::Free),
     ]
 }

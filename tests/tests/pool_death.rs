@@ -9,7 +9,7 @@ use pool_support::process::{
     is_gone, kill, signal, this_thread, until_asleep, until_gone, until_stopped,
 };
 use pool_support::worker::{Remote, builder, only_worker, pool, start};
-use pool_support::{until, within_deadline};
+use pool_support::{DEADLINE, until, within_deadline};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -246,9 +246,28 @@ fn twenty_kills_in_a_row_are_survived() {
             }
             until_gone(&[worker]);
         }
-        until("both lanes have workers again", || pool.worker_ids().len() == 2);
-        assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
         assert_eq!(pool.in_flight(), 0);
+    });
+}
+
+#[test]
+fn an_idle_pool_puts_new_workers_to_service() {
+    within_deadline(|| {
+        // The end of the time to get ready must not be what makes the host look.
+        let (pool, remote) = start(builder(2).ready_timeout(2 * DEADLINE));
+        let workers = pool.worker_ids();
+        for worker in &workers {
+            kill(*worker);
+        }
+        until_gone(&workers);
+        until("both lanes have workers again", || pool.worker_ids().len() == 2);
+        assert!(!pool.worker_ids().iter().any(|worker| workers.contains(worker)));
+        let gates = [Gate::new(), Gate::new()];
+        let calls = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
+        drop(gates.each_ref().map(Gate::entered));
+        for call in calls {
+            assert!(!workers.contains(&call.wait().unwrap()));
+        }
     });
 }
 

@@ -5,8 +5,8 @@ mod pool_support;
 
 use knit_lanes::codec::{DecodeError, EncodeError};
 use knit_lanes::{CallError, Error, ErrorValue, Limits, Pool, StartError, TaskFailure, Tasks};
-use pool_support::worker::{builder, only_worker, pool, start, tasks};
 use pool_support::within_deadline;
+use pool_support::worker::{builder, only_worker, pool, start, tasks};
 use std::time::Duration;
 
 /// The failure and the error value of a call that a worker rejected.

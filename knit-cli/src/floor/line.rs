@@ -126,10 +126,10 @@ impl Lines {
         out_at: u32,
         back_at: u32,
     ) -> Result<Self, FloorError> {
-        let lines =
-            |at| (0..number).map(|index| Line::new(memory, at + index * ROTATING_STRIDE)).collect();
-        let (out, back) = (lines(out_at), lines(back_at));
-        Ok(Self { out: out?, back: back?, mask: number - 1, count: 0 })
+        let lines = |at| -> Result<Vec<_>, OutOfBounds> {
+            (0..number).map(|index| Line::new(memory, at + index * ROTATING_STRIDE)).collect()
+        };
+        Ok(Self { out: lines(out_at)?, back: lines(back_at)?, mask: number - 1, count: 0 })
     }
 
     /// Sends seven words that nobody has sent before.

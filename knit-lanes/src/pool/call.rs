@@ -26,7 +26,7 @@ pub(super) struct CallState {
     done: AtomicU32,
     /// The lane that has the call; `QUEUED` before that.
     lane: AtomicUsize,
-    /// 1 once a future has left a waker.
+    /// 1 once the call is the driver's business too: see `Inner::unattended`.
     watched: AtomicU32,
     inner: Mutex<Inner>,
 }
@@ -36,6 +36,9 @@ struct Inner {
     outcome: Option<Outcome>,
     waker: Option<Waker>,
     sleeper: Option<Sleeper>,
+    /// Whether the call is counted as one that no thread blocks for: a future has left a waker, or
+    /// the handle was dropped.
+    unattended: bool,
 }
 
 /// How the thread that waits for a call sleeps.
@@ -62,20 +65,22 @@ impl Sleeper {
 pub(super) struct Wakes {
     wakers: Vec<Waker>,
     sleepers: Vec<Sleeper>,
+    /// How many unattended calls are done.
+    pub(super) unattended: usize,
+    /// Whether a closing pool must be told that calls have ended.
+    pub(super) drained: bool,
 }
 
 impl Wakes {
-    /// Wakes everybody. Returns how many futures were among them.
+    /// Wakes the threads and futures.
     #[inline]
-    pub(super) fn wake(self) -> usize {
+    pub(super) fn wake(self) {
         for sleeper in &self.sleepers {
             sleeper.wake();
         }
-        let futures = self.wakers.len();
         for waker in self.wakers {
             waker.wake();
         }
-        futures
     }
 }
 
@@ -87,7 +92,7 @@ impl CallState {
             done: AtomicU32::new(outcome.is_some().into()),
             lane: AtomicUsize::new(QUEUED),
             watched: AtomicU32::new(0),
-            inner: Mutex::new(Inner { outcome, waker: None, sleeper: None }),
+            inner: Mutex::new(Inner { outcome, ..Inner::default() }),
         })
     }
 
@@ -122,6 +127,7 @@ impl CallState {
         inner.outcome = Some(outcome);
         // Release: whoever sees 1 finds the outcome.
         self.done.store(1, Ordering::Release);
+        wakes.unattended += usize::from(inner.unattended);
         wakes.wakers.extend(inner.waker.take());
         wakes.sleepers.extend(inner.sleeper.take());
     }
@@ -155,21 +161,37 @@ impl CallState {
         if self.is_done() { self.lock().outcome.take() } else { None }
     }
 
-    /// Leaves a waker. Some: the outcome is there, nothing was left. Otherwise whether this is the
-    /// first waker.
+    /// The outcome was handed to the calling thread, past this state.
+    #[inline]
+    pub(super) fn taken(&self) {
+        // Relaxed: only the handle's owner asks from now on.
+        self.done.store(1, Ordering::Relaxed);
+    }
+
+    /// Leaves a waker, unless the outcome is there. Returns whether the call has become unattended.
     fn leave_waker(&self, waker: &Waker) -> Result<bool, Outcome> {
         let mut inner = self.lock();
         if let Some(outcome) = inner.outcome.take() {
             return Err(outcome);
         }
-        let first = inner.waker.is_none();
-        // Relaxed: only the handle's owner reads it, and it is the owner who leaves wakers.
-        self.watched.store(1, Ordering::Relaxed);
         match &mut inner.waker {
             Some(left) => left.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        Ok(first)
+        Ok(self.leave_unattended(&mut inner))
+    }
+
+    /// The handle is gone: nobody wants the outcome. Returns whether the call has become unattended.
+    fn abandon(&self) -> bool {
+        let mut inner = self.lock();
+        inner.waker = None;
+        inner.outcome.is_none() && self.leave_unattended(&mut inner)
+    }
+
+    fn leave_unattended(&self, inner: &mut Inner) -> bool {
+        // Relaxed: only the handle's owner reads it, and it is the owner who stores it.
+        self.watched.store(1, Ordering::Relaxed);
+        !core::mem::replace(&mut inner.unattended, true)
     }
 
     #[inline]
@@ -254,12 +276,20 @@ impl<T: Decode> Future for Call<T> {
         self.shared.poll_for(&self.state);
         match self.state.leave_waker(context.waker()) {
             Err(outcome) => Poll::Ready(self.decode(outcome)),
-            Ok(first) => {
-                if first {
-                    self.shared.future_waits();
+            Ok(unattended) => {
+                if unattended {
+                    self.shared.left_unattended();
                 }
                 Poll::Pending
             }
+        }
+    }
+}
+
+impl<T> Drop for Call<T> {
+    fn drop(&mut self) {
+        if !self.state.is_done() && self.state.abandon() {
+            self.shared.left_unattended();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Drives calls that no thread waits for: futures, the queue, and the drain of a closing pool.
+//! Drives what no thread waits for: futures, calls whose handle was dropped, the queue, workers that
+//! start, and the drain of a closing pool.
 
 use super::shared::Shared;
 use crate::worker::Spin;
@@ -6,11 +7,11 @@ use core::time::Duration;
 use knit_ring::FutexBell;
 use std::time::Instant;
 
-/// The driver thread: serves futures and the queue until the pool closes.
+/// The driver thread: serves what no thread waits for until the pool closes.
 pub(super) fn run(shared: &Shared) {
     while !shared.is_closing() {
         let local = shared.driver.local();
-        if shared.has_futures() || shared.queue_stands_still() {
+        if shared.needs_driver_now() || shared.queue_stands_still() {
             drive(shared, None, || shared.needs_driver() && !shared.is_closing());
         } else if !shared.needs_driver() && !shared.is_closing() {
             shared.driver.wait_any::<knit_ring::Mapping>(&[], local, None);

@@ -6,6 +6,7 @@ use super::turn::Turn;
 use crate::error::{CallError, StartError};
 use crate::process::{Killer, WorkerExit};
 use crate::{HostLane, ProtocolViolation, SendError};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use knit_codec::Payload;
 use knit_proto::{Layout, SLOTS};
@@ -26,6 +27,8 @@ pub(super) struct Lane {
     /// phase changes.
     pub(super) bell: FutexPair,
     core: Mutex<Core>,
+    /// 1 while a worker starts.
+    starting: AtomicU32,
     /// Notified when the worker's process has ended, and when the pool closes.
     changed: Condvar,
 }
@@ -35,6 +38,8 @@ struct Core {
     phase: Phase,
     /// Ends the worker's process; there while it lives.
     worker: Option<(u32, Killer)>,
+    /// Whether this worker has ever taken calls.
+    was_open: bool,
     /// The calls that are with the worker, by their place.
     calls: [Option<Arc<CallState>>; SLOTS as usize],
 }
@@ -111,8 +116,10 @@ impl Lane {
             core: Mutex::new(Core {
                 phase: Phase::Down,
                 worker: None,
+                was_open: false,
                 calls: [const { None }; SLOTS as usize],
             }),
+            starting: AtomicU32::new(0),
             changed: Condvar::new(),
         }
     }
@@ -132,7 +139,7 @@ impl Lane {
         if when == When::Idle && !core.is_idle() {
             return Offered::Declined;
         }
-        let offered = core.offer(self.index, function, payload, call, &mut wakes);
+        let offered = core.offer(self.index, shared, function, payload, call, &mut wakes);
         drop(core);
         shared.wake(wakes);
         offered
@@ -167,6 +174,9 @@ impl Lane {
         poll: &mut Poll<'_>,
     ) -> bool {
         let progress = core.poll(self.index, shared, poll);
+        if progress && !matches!(core.phase, Phase::Starting { .. }) {
+            self.starting.store(0, Ordering::Release);
+        }
         drop(core);
         shared.wake(core::mem::take(&mut poll.wakes));
         progress
@@ -204,6 +214,9 @@ impl Lane {
         let mut core = self.lock();
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, killer));
+        core.was_open = false;
+        // Release: whoever sees it finds the phase behind the lock.
+        self.starting.store(1, Ordering::Release);
         drop(core);
         self.bell.ring_local();
     }
@@ -212,6 +225,11 @@ impl Lane {
     pub(super) fn is_started(&self, shared: &Shared) -> bool {
         self.poll(shared);
         !matches!(self.lock().phase, Phase::Starting { .. })
+    }
+
+    /// Whether a worker has started that nobody has heard of yet.
+    pub(super) fn is_starting(&self) -> bool {
+        self.starting.load(Ordering::Acquire) != 0
     }
 
     /// The worker's process has ended: reads the answers that it had published, fails the calls that
@@ -223,22 +241,24 @@ impl Lane {
         core.connect(self.index, shared, &mut poll.wakes);
         core.read(self.index, shared, &mut poll);
         let was = core::mem::replace(&mut core.phase, Phase::Down);
+        let was_open = core.was_open;
         core.worker = None;
+        self.starting.store(0, Ordering::Release);
         let error = if shared.is_closing() {
             CallError::Closed
         } else {
             CallError::WorkerDied { lane: self.index, exit }
         };
-        core.fail_calls(&error, &mut poll.wakes);
+        core.fail_calls(shared, &error, &mut poll.wakes);
         drop(core);
         shared.wake(poll.wakes);
         self.changed.notify_all();
         self.bell.ring_local();
-        match was {
-            Phase::Poisoned(violation) => Ended { was_open: false, violation: Some(violation) },
-            Phase::Open(_) | Phase::Closing => Ended { was_open: true, violation: None },
-            _ => Ended { was_open: false, violation: None },
-        }
+        let violation = match was {
+            Phase::Poisoned(violation) => Some(violation),
+            _ => None,
+        };
+        Ended { was_open, violation }
     }
 
     /// No worker could be started, or none is wanted any more.
@@ -315,6 +335,7 @@ impl Core {
     fn offer(
         &mut self,
         lane: usize,
+        shared: &Shared,
         function: u16,
         payload: &Payload<'static>,
         call: &Arc<CallState>,
@@ -331,7 +352,7 @@ impl Core {
             }
             Err(SendError::Full) => return Offered::Declined,
             Err(SendError::Poisoned(violation)) => {
-                self.poison(lane, violation, wakes);
+                self.poison(lane, shared, violation, wakes);
                 return Offered::Declined;
             }
             Err(error) => call.complete(Err(Box::new(refused(error))), wakes),
@@ -358,8 +379,13 @@ impl Core {
         let Phase::Starting { memory, layout } = &self.phase else { return false };
         match HostLane::connect(memory, layout, shared.limits.payload) {
             Ok(None) => return false,
-            Ok(Some(host)) => self.phase = Phase::Open(Box::new(host)),
-            Err(crate::LaneError::Violation(violation)) => self.poison(lane, violation, wakes),
+            Ok(Some(host)) => {
+                self.phase = Phase::Open(Box::new(host));
+                self.was_open = true;
+            }
+            Err(crate::LaneError::Violation(violation)) => {
+                self.poison(lane, shared, violation, wakes);
+            }
             Err(error) => unreachable!("the layout was made for this memory: {error}"),
         }
         true
@@ -378,6 +404,7 @@ impl Core {
                         FutexBell.wake(host.bell());
                     }
                     let Some(call) = self.calls[answer.call.place()].take() else { continue };
+                    poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, answer.payload, &shared.limits);
                     if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
                         poll.outcome = Some(outcome);
@@ -387,7 +414,7 @@ impl Core {
                 }
                 Ok(None) => return progress,
                 Err(violation) => {
-                    self.poison(lane, violation, &mut poll.wakes);
+                    self.poison(lane, shared, violation, &mut poll.wakes);
                     return true;
                 }
             }
@@ -402,8 +429,9 @@ impl Core {
             return false;
         }
         let Some(call) = shared.next_queued() else { return false };
-        match self.offer(lane, call.function, &call.payload, &call.state, wakes) {
+        match self.offer(lane, shared, call.function, &call.payload, &call.state, wakes) {
             Offered::Taken => {
+                wakes.drained |= shared.is_draining();
                 // Whoever sleeps until the call leaves the queue now waits for this lane.
                 call.state.wake_sleeper();
                 true
@@ -416,16 +444,23 @@ impl Core {
     }
 
     #[cold]
-    fn poison(&mut self, lane: usize, violation: ProtocolViolation, wakes: &mut Wakes) {
+    fn poison(
+        &mut self,
+        lane: usize,
+        shared: &Shared,
+        violation: ProtocolViolation,
+        wakes: &mut Wakes,
+    ) {
         tracing::warn!(target: "lifecycle", lane, %violation, "worker broke the protocol");
         self.phase = Phase::Poisoned(violation);
         self.kill();
-        self.fail_calls(&CallError::Violation { lane, violation }, wakes);
+        self.fail_calls(shared, &CallError::Violation { lane, violation }, wakes);
     }
 
-    fn fail_calls(&mut self, error: &CallError, wakes: &mut Wakes) {
+    fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
         for call in self.calls.iter_mut().filter_map(Option::take) {
             call.complete(Err(Box::new(error.clone())), wakes);
+            wakes.drained |= shared.is_draining();
         }
     }
 

@@ -7,8 +7,8 @@
 //! - A thread that *waits* polls its lane itself: no other thread is woken to hand over an answer.
 //!   After a bounded spin one thread of each lane sleeps on the lane's bell; others that wait for
 //!   the same lane sleep until their own call is done, or until it is their turn.
-//! - The *driver* thread does the same for calls that nobody waits for in that way: futures, and
-//!   calls in the queue. It sleeps while there are none.
+//! - The *driver* thread does the same for what nobody waits for in that way: futures, calls whose
+//!   handle was dropped, the queue, and workers that start. It sleeps while there is nothing of that.
 //! - A *supervisor* thread for each lane starts the worker's process, sleeps until it ends, fails
 //!   the calls that were with it, and starts another one.
 
@@ -126,6 +126,7 @@ impl Drop for Pool {
         let shared = &self.shared;
         // Without a driver the pool did not start, and has no calls.
         if let Some(driver) = self.driver.take() {
+            shared.set_draining();
             let end = Instant::now().checked_add(shared.drain_timeout);
             driver::drive(shared, end, || shared.unfinished() > 0 && shared.has_workers());
             shared.set_closing();

@@ -42,14 +42,16 @@ pub(super) struct Shared {
     queued: AtomicUsize,
     /// How often a call left the queue.
     moved: AtomicUsize,
-    /// Calls that a future waits for. Counted when the waker is left and when the call is done, in
-    /// either order: it can be -1 for a moment.
-    futures: AtomicIsize,
+    /// Calls that no thread blocks for: futures, and calls whose handle was dropped. Counted when
+    /// that begins and when the call is done, in either order: it can be -1 for a moment.
+    unattended: AtomicIsize,
     /// Lanes that have or will have a worker.
     alive: AtomicUsize,
     /// Why the last lane gave up.
     last_error: Mutex<Option<StartError>>,
-    /// 1 once the pool is being dropped.
+    /// 1 once the pool waits for the last calls to end.
+    draining: AtomicU32,
+    /// 1 once workers must end.
     closing: AtomicU32,
 }
 
@@ -82,9 +84,10 @@ impl Shared {
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
-            futures: AtomicIsize::new(0),
+            unattended: AtomicIsize::new(0),
             alive: AtomicUsize::new(builder.processes),
             last_error: Mutex::default(),
+            draining: AtomicU32::new(0),
             closing: AtomicU32::new(0),
         })
     }
@@ -161,6 +164,7 @@ impl Shared {
         let mut wakes = Wakes::default();
         while let Some(call) = self.next_queued() {
             call.state.complete(Err(Box::new(error.clone())), &mut wakes);
+            wakes.drained = true;
         }
         self.wake(wakes);
     }
@@ -168,28 +172,32 @@ impl Shared {
     /// Wakes whoever waits for calls that are done now. No lock may be held.
     #[inline]
     pub(super) fn wake(&self, wakes: Wakes) {
-        let futures = wakes.wake();
-        if futures > 0 {
+        if wakes.unattended > 0 {
             // Relaxed: the driver looks again when it is woken, and one look too many is harmless.
-            self.futures.fetch_sub(futures as isize, Ordering::Relaxed);
+            self.unattended.fetch_sub(wakes.unattended as isize, Ordering::Relaxed);
         }
+        if wakes.drained {
+            self.driver.ring_local();
+        }
+        wakes.wake();
     }
 
-    /// A future has begun to wait for a call.
-    pub(super) fn future_waits(&self) {
+    /// A future has begun to wait for a call, or its handle was dropped.
+    pub(super) fn left_unattended(&self) {
         // Relaxed: `ring_local` orders it before the driver's next look.
-        self.futures.fetch_add(1, Ordering::Relaxed);
+        self.unattended.fetch_add(1, Ordering::Relaxed);
         self.driver.ring_local();
     }
 
-    /// Whether calls wait that no waiting thread looks after.
+    /// Whether there is something to look after that no waiting thread does.
     pub(super) fn needs_driver(&self) -> bool {
-        self.has_queue() || self.has_futures()
+        self.has_queue() || self.needs_driver_now()
     }
 
-    pub(super) fn has_futures(&self) -> bool {
-        // Relaxed: see `future_waits`.
-        self.futures.load(Ordering::Relaxed) > 0
+    /// As [`Self::needs_driver`], the queue aside.
+    pub(super) fn needs_driver_now(&self) -> bool {
+        // Relaxed: see `left_unattended`.
+        self.unattended.load(Ordering::Relaxed) > 0 || self.lanes.iter().any(Lane::is_starting)
     }
 
     /// Whether the queue has calls that waiting threads do not move on: gives them a moment, in
@@ -200,7 +208,7 @@ impl Shared {
             return false;
         }
         let (before, local) = (moved(), self.driver.local());
-        if self.is_closing() || self.has_futures() {
+        if self.is_closing() || self.needs_driver_now() {
             return true;
         }
         self.driver.wait_any::<knit_ring::Mapping>(&[], local, Some(GRACE));
@@ -226,11 +234,12 @@ impl Shared {
     /// deadline, or when somebody took the outcome before.
     #[inline]
     pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) -> Option<Outcome> {
-        let mut spin = Spin::new(self.spin);
+        let mut spin = Spin::new(self.spin.min(remaining(deadline).unwrap_or(Duration::MAX)));
         while !call.is_done() {
             match call.lane() {
                 Some(lane) if call.is_unwatched() => {
                     if let Some(outcome) = self.lanes[lane].glance_for(self, call) {
+                        call.taken();
                         return Some(outcome);
                     }
                 }
@@ -322,7 +331,22 @@ impl Shared {
 
     fn no_workers(&self) -> CallError {
         let error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        CallError::NoWorkers(error.unwrap_or(StartError::Closed))
+        match error {
+            None | Some(StartError::Closed) => CallError::Closed,
+            Some(error) => CallError::NoWorkers(error),
+        }
+    }
+
+    /// Whether somebody waits for the last calls to end.
+    #[inline]
+    pub(super) fn is_draining(&self) -> bool {
+        // Relaxed: read under a lane's lock. Whoever drains sets it before it looks, under the same
+        // lock, for calls that have not ended.
+        self.draining.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.draining.store(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_closing(&self) -> bool {

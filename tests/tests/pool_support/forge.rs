@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each user misbehaves in some of the ways")]
 
 use knit_proto::{
-    ArenaLayout, Direction, HEADER_LINE_AT, Layout, MailboxLayout, SLOT_STRIDE, STAMP_AT, TASK_WORDS,
-    WordOffset,
+    ArenaLayout, Direction, HEADER_LINE_AT, Layout, MailboxLayout, SLOT_STRIDE, STAMP_AT,
+    TASK_WORDS, WordOffset,
 };
 use knit_ring::{Mapped, Mapping, SharedBytes, SharedMemory, SharedWord};
 
@@ -77,7 +77,8 @@ impl Forge {
     fn stamp(&mut self, slot: u32) {
         let count = &mut self.counts[slot as usize];
         *count += 1;
-        let at = self.mailbox.slots().word(slot * SLOT_STRIDE + STAMP_AT).expect("inside the slots");
+        let at =
+            self.mailbox.slots().word(slot * SLOT_STRIDE + STAMP_AT).expect("inside the slots");
         word(&self.memory, at).store_release(*count);
     }
 }

@@ -1,0 +1,51 @@
+//! A host that does one thing and is watched by a test.
+//!
+//! - `serve WORKER`: starts a pool of two, prints the ids of the workers in one line, and then waits
+//!   for ever with calls under way. The test ends it.
+//! - `exit WORKER`: the same, but ends by `process::exit` without dropping the pool.
+//! - `nested`: a worker program that starts a pool of its own instead of serving.
+
+use knit_lanes::{Error, Pool, StartError, Tasks};
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Status with which `nested` says that it was told what it did wrong.
+const TOLD: u8 = 42;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("nested"), None) => nested(),
+        (Some(mode @ ("serve" | "exit")), Some(worker)) => serve(&worker, mode == "exit"),
+        _ => {
+            eprintln!("usage: knit-test-host serve WORKER | exit WORKER | nested");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(worker: &str, exit: bool) -> ExitCode {
+    let mut tasks = Tasks::new();
+    let never = tasks.declare::<(), f64>("never");
+    let pool = Pool::builder().command(worker, [] as [OsString; 0]).processes(2).start(tasks);
+    let pool = pool.expect("the worker program works");
+    let calls: Vec<_> = (0..4).map(|_| pool.call(never, ())).collect();
+    let ids: Vec<_> = pool.worker_ids().iter().map(ToString::to_string).collect();
+    println!("{}", ids.join(" "));
+    std::io::stdout().flush().expect("the test reads the line");
+    if exit {
+        std::process::exit(0);
+    }
+    for call in calls {
+        let _ = call.wait();
+    }
+    ExitCode::FAILURE
+}
+
+fn nested() -> ExitCode {
+    match Pool::builder().processes(1).start(Tasks::new()) {
+        Err(Error::Start(StartError::InsideWorker)) => ExitCode::from(TOLD),
+        _ => ExitCode::FAILURE,
+    }
+}

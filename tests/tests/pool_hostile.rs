@@ -1,0 +1,333 @@
+//! Workers that break the protocol: the calls that were with them fail with an error that names the
+//! clause, their process is ended, and the other lane serves every call. H5, H12, H20; KD-7, KD-14.
+
+mod pool_support;
+
+use knit_lanes::codec::DecodeError;
+use knit_lanes::{
+    Builder, CallError, Error, Pool, ProtocolViolation, StartError, Task, TaskFailure, Tasks,
+    WorkerExit,
+};
+use pool_support::process::{is_gone, until_gone, with_argument};
+use pool_support::{fresh_path, until, within_deadline};
+use std::time::Instant;
+
+const VILLAIN: &str = env!("CARGO_BIN_EXE_knit-test-villain");
+
+type Text = Task<String, String>;
+
+/// Settings of a pool whose lane 0 has a villain until it is restarted. `marker` is a file that the
+/// villain makes when the damage is done; it also tells this pool's processes from others.
+fn villains(processes: usize, mode: &str, marker: &str) -> Builder {
+    Pool::builder().command(VILLAIN, [mode, marker]).processes(processes)
+}
+
+fn tasks() -> (Tasks, Text) {
+    let mut tasks = Tasks::new();
+    let text = tasks.declare("text");
+    (tasks, text)
+}
+
+/// A text of this number that does not fit inline.
+fn long(number: u32) -> String {
+    format!("{number:0>700}")
+}
+
+/// What a call that was with a villain may come to.
+fn check(mode: &str, clauses: &[&str], outcome: &Result<String, CallError>, sent: &str) -> bool {
+    match outcome {
+        Ok(text) => {
+            assert_eq!(text, sent, "{mode}");
+            false
+        }
+        // The answer that came with or before the misdeed.
+        Err(CallError::Answer(DecodeError::WrongType { .. })) => false,
+        Err(error @ CallError::Violation { lane: 0, violation }) => {
+            let clause = violation.clause().id();
+            assert!(clauses.contains(&clause), "{mode}: {error}");
+            assert!(error.to_string().contains(clause), "{mode}: {error}");
+            true
+        }
+        other => panic!("{mode}: {other:?}"),
+    }
+}
+
+/// Calls a pool whose first lane misbehaves, and one that does not.
+fn misbehaviour(mode: &'static str, clauses: &'static [&'static str]) {
+    within_deadline(move || {
+        let marker = fresh_path("villain");
+        let (tasks, text) = tasks();
+        let pool = villains(2, mode, &marker).start(tasks).unwrap();
+        let workers = pool.worker_ids();
+        assert_eq!(workers.len(), 2);
+        let start = Instant::now();
+        let calls: Vec<_> = (0..64).map(|n| (n, pool.call(text, long(n)))).collect();
+        let mut violations = 0;
+        for (n, call) in calls {
+            violations += u32::from(check(mode, clauses, &call.wait(), &long(n)));
+        }
+        assert!((1..=32).contains(&violations), "{mode}: {violations} calls name the clause");
+        println!("{mode}: {violations} calls failed within {:?}", start.elapsed());
+        until_gone(&[workers[0]]);
+        // The honest worker, and whoever replaces the villain, serve all that comes.
+        assert!(!is_gone(workers[1]));
+        for n in 0..100 {
+            assert_eq!(pool.call(text, long(n)).wait().unwrap(), long(n), "{mode}");
+        }
+        drop(pool);
+        assert_eq!(with_argument(&marker), [0; 0]);
+        let _ = std::fs::remove_file(marker);
+    });
+}
+
+#[test]
+fn an_answer_to_no_call_poisons_the_lane() {
+    misbehaviour("unknown-call", &["LANE-2"]);
+}
+
+#[test]
+fn a_second_answer_poisons_the_lane() {
+    misbehaviour("answer-twice", &["LANE-2"]);
+    misbehaviour("replay", &["LANE-2"]);
+}
+
+#[test]
+fn an_unassigned_tag_poisons_the_lane() {
+    // KD-14: such a call resolved with the caller's own argument.
+    misbehaviour("unassigned-tag", &["PAY-1"]);
+    misbehaviour("huge-tag", &["PAY-1"]);
+}
+
+#[test]
+fn a_tag_of_one_process_poisons_the_lane() {
+    misbehaviour("local-tag", &["PAY-3"]);
+}
+
+#[test]
+fn a_length_beyond_the_inline_area_poisons_the_lane() {
+    // KD-14: the bytes of neighbouring slots were returned.
+    misbehaviour("inline-length", &["PAY-4"]);
+    misbehaviour("inline-length-65536", &["PAY-4"]);
+}
+
+#[test]
+fn a_length_beyond_the_limit_poisons_the_lane() {
+    // KD-14: 4 GiB were allocated, or the whole mapping returned.
+    misbehaviour("payload-length", &["PAY-5"]);
+    misbehaviour("payload-length-max", &["PAY-5"]);
+    misbehaviour("envelope-length", &["PAY-5"]);
+}
+
+#[test]
+fn a_place_outside_the_arena_poisons_the_lane() {
+    misbehaviour("arena-bounds", &["ARN-3"]);
+    misbehaviour("arena-start-max", &["ARN-3"]);
+    misbehaviour("arena-alignment", &["ARN-2"]);
+}
+
+#[test]
+fn unknown_answer_flags_poison_the_lane() {
+    misbehaviour("answer-flags", &["MBX-5"]);
+    misbehaviour("answer-flags-all", &["MBX-5"]);
+}
+
+#[test]
+fn slots_published_but_never_filled_poison_the_lane() {
+    misbehaviour("flip-all", &["PAY-1"]);
+}
+
+#[test]
+fn a_dead_block_that_is_freed_poisons_the_lane() {
+    within_deadline(|| {
+        let marker = fresh_path("villain");
+        let (tasks, text) = tasks();
+        let pool = villains(2, "free-dead-block", &marker).start(tasks).unwrap();
+        let workers = pool.worker_ids();
+        let mut calls = Vec::new();
+        // The villain acts when it has a call, which it does not answer.
+        until("the villain has freed a dead block", || {
+            if calls.len() < 60 {
+                let n = calls.len() as u32;
+                calls.push((n, pool.call(text, long(n))));
+            }
+            std::fs::exists(&marker).unwrap()
+        });
+        // The host looks when it needs a block in that arena; a full lane needs none, and says
+        // nothing before its worker ends.
+        for _ in 0..4 {
+            let n = calls.len() as u32;
+            calls.push((n, pool.call(text, long(n))));
+        }
+        let mut failed = 0;
+        for (n, call) in calls {
+            match call.wait() {
+                Err(CallError::WorkerDied { lane: 0, exit: WorkerExit::Code(99) }) => failed += 1,
+                outcome => {
+                    failed += u32::from(check("free-dead-block", &["ARN-4"], &outcome, &long(n)));
+                }
+            }
+        }
+        assert!((1..=32).contains(&failed), "{failed}");
+        until_gone(&[workers[0]]);
+        std::fs::remove_file(marker).unwrap();
+    });
+}
+
+#[test]
+fn a_stamp_without_publication_is_seen_or_does_nothing() {
+    within_deadline(|| {
+        let marker = fresh_path("villain");
+        let (tasks, text) = tasks();
+        let pool = villains(1, "stamp-unpublished", &marker).start(tasks).unwrap();
+        let calls: Vec<_> = (0..8).map(|n| (n, pool.call(text, long(n)))).collect();
+        let mut failed = 0;
+        for (n, call) in calls {
+            match call.wait() {
+                // Nobody looked at the stamp, and the villain gave up.
+                Err(CallError::WorkerDied { exit: WorkerExit::Code(99), .. }) => failed += 1,
+                outcome => {
+                    let clauses = &["LANE-2", "MBX-7"];
+                    failed += u32::from(check("stamp-unpublished", clauses, &outcome, &long(n)));
+                }
+            }
+        }
+        assert!(failed >= 6, "{failed}");
+        assert_eq!(pool.call(text, long(9)).wait().unwrap(), long(9));
+        let _ = std::fs::remove_file(marker);
+    });
+}
+
+#[test]
+fn random_words_everywhere_harm_nobody_else() {
+    // H1, H2: what the host wrote it never reads back, and what it reads it reads once.
+    within_deadline(|| {
+        let marker = fresh_path("villain");
+        let (tasks, text) = tasks();
+        let pool = villains(2, "random-words", &marker).start(tasks).unwrap();
+        let villain = pool.worker_ids()[0];
+        for round in 0..20 {
+            let calls: Vec<_> = (0..64).map(|n| pool.call(text, long(round * 64 + n))).collect();
+            for call in calls {
+                match call.wait() {
+                    // Whatever a worker writes is its answer; it can choose a wrong one.
+                    Ok(_) | Err(CallError::Answer(_) | CallError::Task { .. }) => {}
+                    Err(CallError::Violation { lane: 0, .. }) => {}
+                    Err(CallError::WorkerDied { lane: 0, exit: WorkerExit::Code(99) }) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        until_gone(&[villain]);
+        for n in 0..100 {
+            assert_eq!(pool.call(text, long(n)).wait().unwrap(), long(n));
+        }
+        std::fs::remove_file(marker).ok();
+    });
+}
+
+/// Every call that a lane of an odd worker gets ends with an error of that call alone.
+fn oddity(mode: &'static str, expected: fn(&CallError) -> bool) {
+    within_deadline(move || {
+        let (tasks, text) = tasks();
+        let marker = fresh_path("odd");
+        let pool = villains(2, mode, &marker).start(tasks).unwrap();
+        let workers = pool.worker_ids();
+        let mut odd = 0;
+        for round in 0..3 {
+            let calls: Vec<_> = (0..64).map(|n| (n, pool.call(text, long(n)))).collect();
+            for (n, call) in calls {
+                match call.wait() {
+                    Ok(answer) => assert_eq!(answer, long(n)),
+                    Err(error) => {
+                        assert!(expected(&error), "{mode}: {error}");
+                        odd += 1;
+                    }
+                }
+            }
+            assert!(odd > round, "{mode}: no call was with the odd worker");
+        }
+        assert_eq!(pool.worker_ids(), workers, "{mode}: nobody broke the protocol");
+    });
+}
+
+#[test]
+fn an_error_that_is_no_error_value_fails_its_call_alone() {
+    // KD-7: invalid JSON in one answer ended the host or hung the lane.
+    for mode in ["garbage-error", "empty-error", "error-of-number"] {
+        oddity(mode, |error| {
+            matches!(error, CallError::Task { failure: TaskFailure::Returned, .. })
+        });
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_decoded_fails_its_call_alone() {
+    oddity("bad-utf8", |error| {
+        matches!(error, CallError::Answer(DecodeError::Utf8 { valid_up_to: 2 }))
+    });
+    oddity("wrong-type", |error| matches!(error, CallError::Answer(DecodeError::WrongType { .. })));
+}
+
+#[test]
+fn a_number_of_a_descriptor_is_never_opened() {
+    // KD-15: the host would have mapped whatever descriptor the worker named.
+    oddity("shared-buffer", |error| {
+        matches!(error, CallError::Answer(DecodeError::UnsupportedTag(_)))
+    });
+}
+
+#[test]
+fn a_worker_that_opens_in_a_wrong_way_does_not_start() {
+    type Check = fn(&ProtocolViolation) -> bool;
+    let modes: [(_, Check); 5] = [
+        ("open-other-epoch", |found| {
+            matches!(found, ProtocolViolation::Epoch { expected: 1, found: 2 })
+        }),
+        ("open-more-features", |found| matches!(found, ProtocolViolation::Features { .. })),
+        ("open-without-required", |found| matches!(found, ProtocolViolation::Features { .. })),
+        ("open-state-7", |found| matches!(found, ProtocolViolation::State { state: 7 })),
+        ("open-closing", |found| matches!(found, ProtocolViolation::State { state: 2 })),
+    ];
+    within_deadline(move || {
+        for (mode, expected) in modes {
+            let marker = fresh_path("opens");
+            match villains(2, mode, &marker).start(tasks().0) {
+                Err(Error::Start(StartError::Violation(violation))) => {
+                    assert!(expected(&violation), "{mode}: {violation}");
+                }
+                other => panic!("{mode}: {other:?}"),
+            }
+            assert_eq!(with_argument(&marker), [0; 0], "{mode}: a worker is left");
+            let _ = std::fs::remove_file(marker);
+        }
+    });
+}
+
+#[test]
+fn a_poisoned_worker_that_had_served_is_replaced() {
+    // One process only: there is no other lane to take the call.
+    within_deadline(|| {
+        let marker = fresh_path("villain");
+        let (tasks, text) = tasks();
+        let pool = villains(1, "unassigned-tag", &marker).start(tasks).unwrap();
+        let villain = pool.worker_ids();
+        let outcome = pool.call(text, long(1)).wait();
+        assert!(check("unassigned-tag", &["PAY-1"], &outcome, ""), "{outcome:?}");
+        let next = pool.call(text, long(2)).wait();
+        assert_eq!(next.unwrap(), long(2));
+        assert_ne!(pool.worker_ids(), villain);
+        let _ = std::fs::remove_file(marker);
+    });
+}
+
+#[test]
+fn dropping_a_pool_ends_a_worker_that_does_not_listen() {
+    within_deadline(|| {
+        let marker = fresh_path("villain");
+        let (tasks, _) = tasks();
+        let pool = villains(2, "deaf", &marker).start(tasks).unwrap();
+        let workers = pool.worker_ids();
+        drop(pool);
+        assert!(workers.into_iter().all(is_gone));
+    });
+}
