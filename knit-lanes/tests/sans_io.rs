@@ -443,7 +443,7 @@ fn answers_in_any_order_belong_to_their_calls() {
         let mut in_flight = std::collections::HashMap::new();
         let mut served: Vec<Request> = Vec::new();
         let (mut submitted, mut answered, mut full) = (0_u64, 0, 0);
-        for _ in 0..60_000 {
+        for _ in 0..30_000 {
             match random.below(4) {
                 0 | 1 => {
                     let longest = if random.below(4) == 0 { 16_000 } else { 600 };
@@ -489,6 +489,6 @@ fn answers_in_any_order_belong_to_their_calls() {
             }
             assert_eq!(lane.host.in_flight() as usize, in_flight.len());
         }
-        assert!(answered > 5_000 && full > 100, "seed {seed}: {answered} answers, {full} refusals");
+        assert!(answered > 2_500 && full > 50, "seed {seed}: {answered} answers, {full} refusals");
     }
 }

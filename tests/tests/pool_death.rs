@@ -2,7 +2,7 @@
 
 mod pool_support;
 
-use knit_lanes::{CallError, Pool, WorkerExit};
+use knit_lanes::{CallError, Pool, StartError, Tasks, WorkerExit};
 use pool_support::futures::{block_on, join_all};
 use pool_support::gate::Gate;
 use pool_support::process::{
@@ -11,6 +11,7 @@ use pool_support::process::{
 use pool_support::worker::{Remote, builder, only_worker, pool, start};
 use pool_support::{DEADLINE, until, within_deadline};
 use rustix::process::Signal;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const KILLED: WorkerExit = WorkerExit::Signal(9);
@@ -221,15 +222,37 @@ fn threads_that_wait_in_the_queue_survive_the_death_of_a_worker() {
     });
 }
 
+/// Kills a worker that was not killed before, the pool's first one and last one in turn. The pool may
+/// list a worker for a moment after its end.
+fn kill_another(pool: &Pool, killed: &mut Vec<u32>) -> u32 {
+    let mut alive = Vec::new();
+    until("a worker is ready", || {
+        alive = pool.worker_ids();
+        alive.retain(|worker| !killed.contains(worker));
+        !alive.is_empty()
+    });
+    let worker = alive[killed.len() % alive.len()];
+    kill(worker);
+    killed.push(worker);
+    worker
+}
+
+/// Says that it is over when it is dropped.
+struct Over<'a>(&'a AtomicU32);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(1, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn twenty_kills_in_a_row_are_survived() {
     within_deadline(|| {
         let (pool, remote) = pool(2);
+        let mut killed = Vec::new();
         for round in 0..20_u32 {
-            until("a worker is ready", || !pool.worker_ids().is_empty());
-            let workers = pool.worker_ids();
-            let worker = workers[round as usize % workers.len()];
-            kill(worker);
+            let worker = kill_another(&pool, &mut killed);
             // A call may be handed to the worker before its end is seen; it then says so.
             let number = f64::from(round);
             let mut died = 0;
@@ -260,14 +283,97 @@ fn an_idle_pool_puts_new_workers_to_service() {
             kill(*worker);
         }
         until_gone(&workers);
-        until("both lanes have workers again", || pool.worker_ids().len() == 2);
-        assert!(!pool.worker_ids().iter().any(|worker| workers.contains(worker)));
+        until("both lanes have new workers", || {
+            let ids = pool.worker_ids();
+            ids.len() == 2 && !ids.iter().any(|worker| workers.contains(worker))
+        });
         let gates = [Gate::new(), Gate::new()];
         let calls = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
         drop(gates.each_ref().map(Gate::entered));
         for call in calls {
             assert!(!workers.contains(&call.wait().unwrap()));
         }
+    });
+}
+
+#[test]
+fn calls_of_many_threads_end_whenever_workers_die() {
+    within_deadline(|| {
+        let (pool, remote) = pool(2);
+        let mut killed = Vec::new();
+        let over = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let (pool, over) = (&pool, &over);
+                scope.spawn(move || {
+                    let mut n = 0_u32;
+                    while over.load(Ordering::Relaxed) == 0 {
+                        n += 1;
+                        let (number, bytes) = (f64::from(n), vec![n as u8; 1000]);
+                        let (square, echo) =
+                            (pool.call(remote.square, number), pool.call(remote.bytes, bytes));
+                        let (square, echo) = match thread % 2 {
+                            0 => (square.wait(), echo.wait()),
+                            _ => (block_on(square), block_on(echo)),
+                        };
+                        match square {
+                            Ok(squared) => assert_eq!(squared, number * number),
+                            outcome => assert_died(outcome, KILLED),
+                        }
+                        match echo {
+                            Ok(bytes) => assert_eq!(bytes, [n as u8; 1000]),
+                            outcome => assert_died(outcome, KILLED),
+                        }
+                    }
+                });
+            }
+            // Also when a check below fails: the threads must end, or the failure is not seen.
+            let _over = Over(&over);
+            for _ in 0..12 {
+                let worker = kill_another(&pool, &mut killed);
+                until_gone(&[worker]);
+            }
+        });
+        assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
+    });
+}
+
+#[test]
+fn calls_fail_when_no_worker_can_be_started_any_more() {
+    within_deadline(|| {
+        let mut tasks = Tasks::new();
+        let pid = tasks.declare::<(), u32>("pid");
+        // A program that serves once: later workers end with status 9.
+        let program = env!("CARGO_BIN_EXE_knit-test-villain");
+        let pool = Pool::builder().command(program, ["mortal"]).processes(1).start(tasks).unwrap();
+        let worker = only_worker(&pool);
+        assert_eq!(pool.call(pid, ()).wait().unwrap(), worker);
+        kill(worker);
+        until_gone(&[worker]);
+        let assert_no_workers = |outcome: Result<u32, CallError>| match outcome {
+            Err(CallError::NoWorkers(error @ StartError::Exited { exit })) => {
+                assert_eq!(exit, WorkerExit::Code(9));
+                assert!(error.to_string().contains("status 9"), "{error}");
+            }
+            // The host had not seen the end of the worker.
+            outcome => assert_died(outcome, KILLED),
+        };
+        std::thread::scope(|scope| {
+            for n in 0..6 {
+                let pool = &pool;
+                scope.spawn(move || {
+                    let call = pool.call(pid, ());
+                    assert_no_workers(if n % 2 == 0 { call.wait() } else { block_on(call) });
+                });
+            }
+        });
+        assert!(matches!(pool.call(pid, ()).wait(), Err(CallError::NoWorkers(_))));
+        assert!(matches!(block_on(pool.call(pid, ())), Err(CallError::NoWorkers(_))));
+        assert_eq!(pool.worker_ids(), [0; 0]);
+        assert_eq!(pool.in_flight(), 0);
+        let start = Instant::now();
+        drop(pool);
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
 }
 

@@ -221,10 +221,31 @@ impl Figures {
     /// Two things are seen: limits before and after that differ, because the processors have
     /// moved meanwhile; and a mean far above the median, because another process had the processor.
     fn disturbance(&self) -> f64 {
+        self.drift().max(self.delay())
+    }
+
+    fn drift(&self) -> f64 {
         let (before, after) = (self.before.means.median(), self.after.median());
-        let drift = before.max(after) / before.min(after);
-        let delay = self.alone.means.median() / self.alone.singles.percentile(50.0);
-        drift.max(delay)
+        before.max(after) / before.min(after)
+    }
+
+    fn delay(&self) -> f64 {
+        self.alone.means.median() / self.alone.singles.percentile(50.0)
+    }
+
+    /// What was seen of something else that ran meanwhile, if anything.
+    fn doubt(&self) -> Option<String> {
+        if self.drift() >= CALM {
+            let (before, after) = (self.before.means.median(), self.after.median());
+            let (before, after) = (time(before), time(after));
+            Some(format!("the limit took {before} before and {after} after the calls"))
+        } else if self.delay() >= CALM {
+            let (mean, median) = (self.alone.means.median(), self.alone.singles.percentile(50.0));
+            let (mean, median) = (time(mean), time(median));
+            Some(format!("half of the calls took at most {median}, but the mean is {mean}"))
+        } else {
+            None
+        }
     }
 
     fn table(&self) -> Table {
@@ -259,15 +280,12 @@ fn show(figures: &Figures, screen: &mut Screen) -> Result<(), DemoError> {
         "  per call: mean, the clock read rarely; p50, p99: every round trip timed, {clock} of it\n  \
          for reading the clock; ratio: time per call to that of the limit"
     ))?;
-    if figures.disturbance() < CALM {
-        return Ok(());
+    match figures.doubt() {
+        None => Ok(()),
+        Some(doubt) => screen.line(format_args!(
+            "  Do not rely on these figures, run it again: something else ran meanwhile\n  ({doubt})."
+        )),
     }
-    screen.line(format_args!(
-        "  Something else ran meanwhile (the limit took {} before and {} after the calls):\n  \
-         do not rely on these figures, run it again.",
-        time(figures.before.means.median()),
-        time(figures.after.median())
-    ))
 }
 
 /// Nanoseconds that reading the clock takes.

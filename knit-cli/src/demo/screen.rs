@@ -10,12 +10,14 @@ use std::io::{self, Stdout, Write};
 #[derive(Debug)]
 pub struct Screen {
     out: Stdout,
+    /// Whether there is a line already.
+    started: bool,
 }
 
 impl Screen {
     /// The standard output.
     pub fn new() -> Self {
-        Self { out: io::stdout() }
+        Self { out: io::stdout(), started: false }
     }
 
     /// A line.
@@ -24,15 +26,19 @@ impl Screen {
     ///
     /// It cannot be written.
     pub fn line(&mut self, text: fmt::Arguments<'_>) -> Result<(), DemoError> {
+        self.started = true;
         writeln!(self.out, "{text}").map_err(DemoError::Print)
     }
 
-    /// The first line of a part.
+    /// The first line of a part, below an empty one.
     ///
     /// # Errors
     ///
     /// It cannot be written.
     pub fn heading(&mut self, text: fmt::Arguments<'_>) -> Result<(), DemoError> {
+        if self.started {
+            self.line(format_args!(""))?;
+        }
         self.line(format_args!("{}", style(text).bold()))
     }
 

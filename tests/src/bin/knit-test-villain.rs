@@ -9,13 +9,17 @@ mod forge;
 
 use forge::{Forge, Memory, header, word};
 use knit_lanes::{Boot, Tasks};
-use knit_proto::{Direction, Features, LaneState, Layout, Tag, WordOffset};
+use knit_proto::{
+    ABORT_BITS_AT, Direction, Features, LANE_BLOCK_AT, LaneState, Layout, Tag, WordOffset,
+};
 use knit_ring::{
     Doorbell, FutexBell, Mapping, Notifier, Receiver, SharedWord, Stamps, attach_segment,
 };
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
+/// Exit status of the replacements of a `mortal` worker, which served honestly.
+const MORTAL: i32 = 9;
 /// Exit status of a villain that nobody ended.
 const IGNORED: i32 = 99;
 /// How long the host may take to end a villain. After that the villain ends itself.
@@ -27,7 +31,10 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mode = arguments.next().expect("a mode");
     let boot = Boot::from_env().expect("a boot description");
-    if boot.lane != 0 || boot.epoch != 1 {
+    if mode == "mortal" && boot.epoch != 1 {
+        std::process::exit(MORTAL);
+    }
+    if mode == "mortal" || boot.lane != 0 || boot.epoch != 1 {
         let mut tasks = Tasks::new();
         tasks.add("text", |text: String| text);
         tasks.add("pid", |(): ()| std::process::id());
@@ -97,9 +104,13 @@ impl Villain {
         FutexBell.wake(self.notifier.bell());
     }
 
-    /// Takes requests until one comes; returns its call id. Its slot is released.
+    /// Waits for a request; returns its call id. Its slot is released. Ends with the pool.
     fn next_call(&mut self) -> u32 {
+        let host = word(&self.memory, self.layout.host_control().state);
         loop {
+            if host.load_acquire() == LaneState::Closing.word() {
+                std::process::exit(0);
+            }
             let taken = self.inbox.take().expect("the host is honest");
             if let Some(taken) = taken {
                 let [_, call, ..] = taken.header().0;
@@ -118,6 +129,11 @@ impl Villain {
     fn misbehave(&mut self, mode: &str) {
         if mode.starts_with("open-") {
             return;
+        }
+        if mode == "deaf" {
+            loop {
+                std::thread::park();
+            }
         }
         let call = self.next_call();
         let undefined = header(0, call, Tag::UNDEFINED.0, [0; 4]);
@@ -189,8 +205,10 @@ impl Villain {
                 }
                 self.ring();
             }
-            "random-words" => self.random_words(),
-            mode => self.answer_in_an_odd_way(mode, call),
+            mode => match mode.strip_prefix("random-words-") {
+                Some(seed) => self.random_words(seed.parse().expect("a number")),
+                None => self.answer_in_an_odd_way(mode, call),
+            },
         }
     }
 
@@ -210,7 +228,6 @@ impl Villain {
                     header(0, call, Tag::STRING_INLINE.0, [0, 0, 4, 0])
                 }
                 "shared-buffer" => header(0, call, Tag::SHARED_BUFFER.0, [0, 0, 32, 0]),
-                "deaf" => return,
                 "wrong-type" => header(0, call, Tag::TRUE.0, [0; 4]),
                 other => panic!("no mode is called {other}"),
             };
@@ -220,9 +237,10 @@ impl Villain {
     }
 
     /// Writes numbers everywhere, the host's own words included, while the host works.
-    fn random_words(&self) {
-        let words = 2048 * 4 + 37_568 / 4 + 64;
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    fn random_words(&self, seed: u64) {
+        // Header page, extension page, and the lane block up to the start of the first arena.
+        let words = (LANE_BLOCK_AT + ABORT_BITS_AT) / 4 + 64;
+        let mut state = 0x9e37_79b9_7f4a_7c15 ^ seed;
         for _ in 0..200_000 {
             state ^= state << 13;
             state ^= state >> 7;
