@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The pool did not start.
-    #[error("the pool did not start: {0}")]
+    #[error(transparent)]
     Start(#[from] StartError),
     /// A call failed.
     #[error(transparent)]
@@ -70,10 +70,10 @@ pub enum StartError {
     },
     /// The segment could not be made.
     #[error("cannot make the worker's segment: {0}")]
-    Memfd(#[from] MemfdError),
+    Memfd(MemfdError),
     /// The segment could not be laid out.
     #[error("cannot lay out the worker's segment: {0}")]
-    Segment(#[from] SegmentError),
+    Segment(SegmentError),
     /// The worker's program could not be started.
     #[error("cannot start the worker program {program}: {error}")]
     Spawn {
@@ -134,20 +134,14 @@ fn boot_hint(exit: WorkerExit) -> &'static str {
 #[non_exhaustive]
 pub enum CallError {
     /// The task ran, or could not be run, and the worker said why.
-    #[error("{failure}: {error}")]
-    Task {
-        /// How it failed.
-        failure: TaskFailure,
-        /// Message and chain of causes.
-        #[source]
-        error: ErrorValue,
-    },
+    #[error(transparent)]
+    Task(TaskError),
     /// The argument cannot be sent.
     #[error("the argument cannot be sent: {0}")]
-    Argument(#[from] EncodeError),
+    Argument(EncodeError),
     /// The answer is not what the task's handle says.
     #[error("the answer is not what the task's type says: {0}")]
-    Answer(#[from] DecodeError),
+    Answer(DecodeError),
     /// The worker's process ended while the call was with it: the task may have run, in part or
     /// whole.
     #[error("the worker of lane {lane} {exit} during the call; the task may have run")]
@@ -182,6 +176,31 @@ pub enum CallError {
     /// The pool was shut down before the call ended.
     #[error("the pool was shut down before the call ended")]
     Closed,
+}
+
+/// The error of a task, as its worker sent it.
+///
+/// Its [`source`](core::error::Error::source) chain is the chain of causes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TaskError {
+    /// How the task failed.
+    pub failure: TaskFailure,
+    /// Message, stack and chain of causes.
+    pub error: ErrorValue,
+}
+
+impl core::fmt::Display for TaskError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.failure, self.error)
+    }
+}
+
+impl core::error::Error for TaskError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        // The display says what the error value says: its causes come next.
+        self.error.source()
+    }
 }
 
 /// How a task failed in its worker.

@@ -47,7 +47,7 @@ mod worker_lane;
 
 pub use boot::{BOOT_ENV, Boot, BootError};
 pub use call_table::CallId;
-pub use error::{CallError, Error, Result, StartError, TaskFailure};
+pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use pool::{Builder, Call, Pool};
 pub use process::WorkerExit;

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[track_caller]
 fn task_error<T: core::fmt::Debug>(outcome: Result<T, CallError>) -> (TaskFailure, ErrorValue) {
     match outcome {
-        Err(CallError::Task { failure, error }) => (failure, error),
+        Err(CallError::Task(task)) => (task.failure, task.error),
         other => panic!("expected an error of the task, found {other:?}"),
     }
 }

@@ -76,8 +76,9 @@ fn unsafe_where_listed(tree: &Tree, findings: &mut Vec<String>) {
         let has = lines().any(|line| line.contains("unsafe_code, reason"))
             || lines().any(|line| line.contains("unsafe {") || line.starts_with("unsafe impl"));
         match (has, listed.contains(name.as_str())) {
-            (true, false) => findings
-                .push(format!("{name} holds `unsafe` but ARCHITECTURE.md does not list it")),
+            (true, false) => {
+                findings.push(format!("{name} holds `unsafe` but ARCHITECTURE.md does not list it"))
+            }
             (false, true) => {
                 findings.push(format!("ARCHITECTURE.md lists {name}, which holds no `unsafe`"));
             }
@@ -142,10 +143,8 @@ fn is_clause(word: &str) -> bool {
 /// Every model that the edge table names exists, and tests a mutant.
 fn edges_have_models(tree: &Tree, findings: &mut Vec<String>) {
     let table = tree.text("knit-ring/src/edges.rs");
-    let models: BTreeSet<_> = table
-        .split('`')
-        .filter(|word| word.starts_with("loom_") && !word.contains(' '))
-        .collect();
+    let models: BTreeSet<_> =
+        table.split('`').filter(|word| word.starts_with("loom_") && !word.contains(' ')).collect();
     if models.is_empty() {
         findings.push("knit-ring/src/edges.rs names no models".to_owned());
     }

@@ -45,7 +45,7 @@ fn failure(
     expected: TaskFailure,
 ) -> Result<ErrorValue, DemoError> {
     match result {
-        Err(CallError::Task { failure, error }) if failure == expected => Ok(error),
+        Err(CallError::Task(task)) if task.failure == expected => Ok(task.error),
         Err(other) => Err(call(task)(other)),
         Ok(value) => Err(DemoError::Wrong {
             what: "a call that has to fail",

@@ -1,7 +1,7 @@
 //! One call: its state, and the handle that waits for it.
 
 use super::shared::Shared;
-use crate::error::{CallError, TaskFailure};
+use crate::error::{CallError, TaskError, TaskFailure};
 use crate::tasks::Task;
 use core::fmt;
 use core::future::Future;
@@ -223,7 +223,7 @@ impl<T: Decode> Call<T> {
                     shared.submit(task.index(), payload, &state);
                     state
                 }
-                Err(error) => refused(error.into()),
+                Err(error) => refused(CallError::Argument(error)),
             }
         };
         Self { shared: Arc::clone(shared), state, value: PhantomData }
@@ -263,7 +263,7 @@ impl<T: Decode> Call<T> {
 
     fn decode(&self, outcome: Outcome) -> Result<T, CallError> {
         match outcome {
-            Ok(payload) => Ok(T::decode(payload, &self.shared.limits)?),
+            Ok(payload) => T::decode(payload, &self.shared.limits).map_err(CallError::Answer),
             Err(error) => Err(*error),
         }
     }
@@ -314,5 +314,6 @@ pub(super) fn outcome(
     let tag = payload.tag();
     let error = ErrorValue::decode(payload, limits)
         .unwrap_or_else(|_| ErrorValue::new("Error", format!("the task threw a {tag}")));
-    Err(Box::new(CallError::Task { failure: TaskFailure::from_name(error.name()), error }))
+    let failure = TaskFailure::from_name(error.name());
+    Err(Box::new(CallError::Task(TaskError { failure, error })))
 }

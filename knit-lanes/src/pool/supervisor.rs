@@ -59,7 +59,8 @@ pub(super) fn run(shared: &Shared, index: usize) {
 
 /// One incarnation of the worker, on a segment of its own. Returns when its process has ended.
 fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartError> {
-    let memory = Mapping::create(LANE_BLOCK_AT + shared.geometry.block_bytes())?;
+    let bytes = LANE_BLOCK_AT + shared.geometry.block_bytes();
+    let memory = Mapping::create(bytes).map_err(StartError::Memfd)?;
     let layout = create_segment(
         &memory,
         &HeaderFields {
@@ -74,7 +75,8 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
             request_reserved: shared.arena_reserved,
             response_reserved: shared.arena_reserved,
         },
-    )?;
+    )
+    .map_err(StartError::Segment)?;
     let unmapped = |error| StartError::Segment(SegmentError::OutOfBounds(error));
     HostLane::announce(&memory, &layout, shared.creator.pid).map_err(unmapped)?;
     let waiter = HostLane::waiter(&memory, &layout).map_err(unmapped)?;
