@@ -26,6 +26,8 @@ pub enum Unit {
     RoundTrip,
     /// One message of a stream, one way.
     Message,
+    /// One of many calls that are under way at the same time.
+    Call,
 }
 
 impl Case {
@@ -47,6 +49,15 @@ impl Case {
         let measure = Box::new(measure);
         Self { name: name.into(), payload_bytes: 0, unit: Unit::Message, measure }
     }
+
+    /// A case whose figures are calls without payload, many of them under way at the same time.
+    pub fn calls(
+        name: impl Into<String>,
+        measure: impl Fn(&Plan) -> Result<Sample, Failure> + 'static,
+    ) -> Self {
+        let measure = Box::new(measure);
+        Self { name: name.into(), payload_bytes: 0, unit: Unit::Call, measure }
+    }
 }
 
 impl Unit {
@@ -56,6 +67,7 @@ impl Unit {
         match self {
             Self::RoundTrip => "round trip",
             Self::Message => "message",
+            Self::Call => "call",
         }
     }
 }

@@ -39,7 +39,7 @@ impl fmt::Display for Line<'_> {
             1 => write!(f, "  single {}s", unit.name())?,
             rounds => write!(f, "  means of {rounds}")?,
         }
-        if *unit == Unit::Message {
+        if *unit != Unit::RoundTrip {
             write!(f, "; {:.1} M/s", 1e3 / sample.percentile(50.0))?;
         }
         if ping_pong.differ() {

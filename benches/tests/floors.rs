@@ -1,12 +1,14 @@
-//! Every floor and every case works between two processes. Not libtest: this executable starts
+//! Every floor, every case and every experiment works between processes. Not libtest: this executable starts
 //! itself again as the second process.
 
-use knit_benches::{Failure, cases};
+use knit_benches::experiments::{death, idle};
+use knit_benches::{Failure, cases, work};
 use knit_cli::floor::{Cpus, Floor, FloorError, Peer, Plan, Role};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Failure> {
+    work::serve_if_worker();
     cases::serve_if_peer();
     let plan = Plan {
         repetitions: 2,
@@ -17,6 +19,8 @@ fn main() -> Result<(), Failure> {
     every_floor_answers(&plan)?;
     every_floor_answers(&Plan { cpus: Cpus::ANY, ..plan })?;
     every_case_answers(&plan)?;
+    every_call_fails_when_its_worker_dies()?;
+    an_idle_pool_is_watched()?;
     affinity_is_given_back(&plan)?;
     a_peer_that_ends_is_noticed(&plan)?;
     Ok(())
@@ -46,6 +50,27 @@ fn every_case_answers(plan: &Plan) -> Result<(), Failure> {
         let sample = (case.measure)(plan).map_err(|error| format!("{}: {error}", case.name))?;
         println!("{}: {:.0} ns", case.name, sample.median());
     }
+    Ok(())
+}
+
+fn every_call_fails_when_its_worker_dies() -> Result<(), Failure> {
+    let deaths = death::run(2)?;
+    println!("{deaths}");
+    assert_eq!((deaths.failed.len(), deaths.answered.len()), (2, 2));
+    assert!(deaths.all_typed(), "{deaths}");
+    assert_eq!(deaths.retried, 0, "{deaths}");
+    Ok(())
+}
+
+fn an_idle_pool_is_watched() -> Result<(), Failure> {
+    let time = Duration::from_millis(100);
+    let idle = idle::run(time)?;
+    println!("{idle}");
+    assert!(idle.time >= time && idle.tick > Duration::ZERO, "{idle:?}");
+    let names: Vec<_> = idle.processes.iter().map(|usage| usage.name.as_str()).collect();
+    assert_eq!(names, ["host", "worker 0", "worker 1"]);
+    // The thread that measures has slept.
+    assert!(idle.processes[0].switches > 0, "{idle}");
     Ok(())
 }
 

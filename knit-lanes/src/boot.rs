@@ -1,5 +1,6 @@
 //! The boot description: what a worker process learns from its environment.
 
+use knit_codec::Limits;
 use serde::{Deserialize, Serialize};
 
 /// Environment variable that holds the boot description of a worker process.
@@ -30,6 +31,10 @@ pub struct Boot {
     pub host_pid_namespace: u64,
     /// Longest payload in bytes.
     pub max_payload: u32,
+    /// Longest chain of causes.
+    pub max_causes: u32,
+    /// Deepest nesting of JSON text.
+    pub max_depth: u32,
     /// How long to spin before sleeping, in microseconds.
     pub spin_us: u32,
     /// Task names; the position of a name is its function index.
@@ -39,20 +44,16 @@ pub struct Boot {
 impl Boot {
     /// A boot description of the current version, for a worker of this process.
     #[must_use]
-    pub fn new(
-        epoch: u32,
-        lane: usize,
-        max_payload: u32,
-        spin_us: u32,
-        tasks: Vec<String>,
-    ) -> Self {
+    pub fn new(epoch: u32, lane: usize, limits: &Limits, spin_us: u32, tasks: Vec<String>) -> Self {
         Self {
             version: VERSION,
             epoch,
             lane,
             host_pid: std::process::id(),
             host_pid_namespace: crate::process::pid_namespace(),
-            max_payload,
+            max_payload: limits.payload,
+            max_causes: limits.causes,
+            max_depth: limits.depth,
             spin_us,
             tasks,
         }
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     fn boot() -> Boot {
-        Boot::new(3, 1, 8 << 20, 50, vec!["square".to_owned(), "grüße".to_owned()])
+        Boot::new(3, 1, &Limits::default(), 50, vec!["square".to_owned(), "grüße".to_owned()])
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
     fn every_missing_or_mistyped_field_is_named() {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(fields.len(), 8);
+        assert_eq!(fields.len(), 10);
         for field in fields {
             let mut without = value.clone();
             without.as_object_mut().unwrap().remove(&field);

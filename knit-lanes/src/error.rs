@@ -176,6 +176,9 @@ pub enum CallError {
     /// The pool was shut down before the call ended.
     #[error("the pool was shut down before the call ended")]
     Closed,
+    /// The value was taken before: the call was polled again after it was ready.
+    #[error("the value of this call was taken before")]
+    Taken,
 }
 
 /// The error of a task, as its worker sent it.

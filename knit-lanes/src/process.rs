@@ -15,6 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How a worker's process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +102,10 @@ impl Process {
         match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
             Ok(handle) => Ok(Self { child, handle: Arc::new(handle) }),
             Err(errno) => {
-                // Not reaped yet, so the id is still the child's.
-                let _ = child.kill();
+                // Without this error the id is still the child's: it is not reaped yet.
+                if errno != Errno::SRCH {
+                    let _ = child.kill();
+                }
                 let _ = child.wait();
                 Err(StartError::system("open a pidfd")(errno.into()))
             }
@@ -119,16 +122,18 @@ impl Process {
 
     /// Waits until the process has ended and reaps it; `None` when `timeout` has passed before.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Option<WorkerExit> {
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
+            let timeout = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let timeout = timeout.map(|timeout| Timespec {
+                tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: timeout.subsec_nanos().into(),
+            });
             let mut fds = [PollFd::new(&*self.handle, PollFlags::IN)];
             match rustix::event::poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return None,
                 Ok(_) => break,
-                // A signal handler ran. The time starts again: handlers are rare, deadlines generous.
+                // A signal handler ran.
                 Err(Errno::INTR) => {}
                 // Nothing else can happen to a valid descriptor; waiting for the child is right.
                 Err(_) => break,
@@ -148,8 +153,20 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Ends and reaps a child whose supervisor unwound; does nothing when `wait` saw the end.
-        let _ = self.child.kill();
+        self.killer().kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Whether a process that was there has ended, reaped or not.
+pub(crate) fn has_ended(process: Pid) -> bool {
+    match pidfd_open(process, PidfdFlags::empty()) {
+        Ok(handle) => {
+            let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+        }
+        Err(errno) => errno == Errno::SRCH,
     }
 }
 

@@ -6,6 +6,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, Ordering};
 use knit_codec::{Decode, ErrorValue, Limits, Payload, Reply, ReplyError};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Most tasks of one table: function indexes travel in sixteen bits.
@@ -68,16 +69,23 @@ impl Tasks {
         R: Reply,
     {
         let run = move |payload: Payload<'static>, limits: &Limits| {
-            let argument = In::decode(payload, limits).map_err(|error| {
-                let text = format!("the argument is not {}: {error}", In::expected());
-                failed(TaskFailure::Argument, text)
-            })?;
-            match catch_unwind(AssertUnwindSafe(|| task(argument).reply(limits))) {
-                Ok(Ok(payload)) => Ok(payload),
-                Ok(Err(ReplyError::Rejected(error))) => Err((TaskFailure::Returned, error)),
-                Ok(Err(error)) => Err(failed(TaskFailure::Result, error.to_string())),
-                Err(panic) => Err(failed(TaskFailure::Panicked, panic_text(&*panic))),
-            }
+            // Decoding and encoding may run the user's code too.
+            let run = || {
+                let argument = In::decode(payload, limits).map_err(|error| {
+                    let text = format!("the argument is not {}: {error}", In::expected());
+                    failed(TaskFailure::Argument, text)
+                })?;
+                task(argument).reply(limits).map_err(|error| match error {
+                    ReplyError::Rejected(error) => (TaskFailure::Returned, error),
+                    error => failed(TaskFailure::Result, error.to_string()),
+                })
+            };
+            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+                let text = panic_text(&*panic);
+                // Its own drop may panic again, outside of any net.
+                core::mem::forget(panic);
+                Err(failed(TaskFailure::Panicked, text))
+            })
         };
         self.push(name.into(), Some(Box::new(run)))
     }
@@ -124,10 +132,9 @@ impl Tasks {
 
     /// For each of the host's names, the task of this table.
     pub(crate) fn bind(&self, names: Vec<String>) -> Bound<'_> {
-        let runners = names
-            .iter()
-            .map(|name| self.entries.iter().find(|entry| entry.name == *name)?.run.as_ref())
-            .collect();
+        let known: HashMap<_, _> =
+            self.entries.iter().map(|entry| (entry.name.as_str(), entry.run.as_ref())).collect();
+        let runners = names.iter().map(|name| *known.get(name.as_str())?).collect();
         Bound { tasks: self, names, runners }
     }
 

@@ -11,6 +11,7 @@ use knit_ring::{
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+use std::io::Write;
 use std::time::Instant;
 
 /// Exit status of a worker that could not attach to its segment (`EX_CONFIG` of sysexits).
@@ -25,17 +26,22 @@ pub(crate) fn serve(tasks: &Tasks) -> i32 {
     let mut worker = match Worker::boot(tasks) {
         Ok(worker) => worker,
         Err(error) => {
-            eprintln!("knit worker: {error}");
+            complain(&error);
             return EXIT_BOOT_FAILED;
         }
     };
     match worker.run() {
         Ok(()) => 0,
         Err(violation) => {
-            eprintln!("knit worker: the host broke the protocol: {violation}");
+            complain(&format_args!("the host broke the protocol: {violation}"));
             EXIT_VIOLATION
         }
     }
+}
+
+/// Says what went wrong on standard error. That it may be closed does not matter.
+fn complain(what: &dyn core::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "knit worker: {what}");
 }
 
 struct Worker<'t> {
@@ -66,7 +72,10 @@ impl<'t> Worker<'t> {
             lane,
             waiter,
             tasks: tasks.bind(boot.tasks),
-            limits: Limits::default().with_payload(boot.max_payload),
+            limits: Limits::default()
+                .with_payload(boot.max_payload)
+                .with_causes(boot.max_causes)
+                .with_depth(boot.max_depth),
             spin: Duration::from_micros(boot.spin_us.into()),
         })
     }
@@ -132,7 +141,7 @@ impl<'t> Worker<'t> {
                 match self.send(request.call, true, &payload)? {
                     Ok(()) => Ok(()),
                     Err(error) => {
-                        eprintln!("knit worker: cannot answer: {error}");
+                        complain(&format_args!("cannot answer: {error}"));
                         std::process::exit(EXIT_BOOT_FAILED)
                     }
                 }
@@ -225,7 +234,7 @@ impl Spin {
     /// Counts a poll. True once polling has gone on for the limit.
     #[inline]
     pub(crate) fn over(&mut self) -> bool {
-        self.polls += 1;
+        self.polls = self.polls.wrapping_add(1);
         if !self.polls.is_multiple_of(Self::POLLS_PER_LOOK) && !self.limit.is_zero() {
             return false;
         }
@@ -245,7 +254,7 @@ fn follow_host(boot: &Boot) -> Result<(), ServeError> {
     let same_namespace = crate::process::pid_namespace() == boot.host_pid_namespace;
     let gone = same_namespace
         && rustix::process::getppid() != Some(host)
-        && rustix::process::test_kill_process(host) == Err(Errno::SRCH);
+        && crate::process::has_ended(host);
     if gone { Err(ServeError::HostGone { host: boot.host_pid }) } else { Ok(()) }
 }
 

@@ -18,8 +18,8 @@
 //! then on works with its private [`Layout`]: the header is compared, never obeyed.
 
 use crate::{
-    Direction, EXTENSION_BYTES, Features, Geometry, INLINE_BYTES, LANE_BLOCK_AT, Layout,
-    PAGE_BYTES, Region, SLOT_STRIDE, SLOTS, Version,
+    ARENA_GRANULE, Direction, EXTENSION_BYTES, Features, Geometry, INLINE_BYTES, LANE_BLOCK_AT,
+    Layout, PAGE_BYTES, Region, SLOT_STRIDE, SLOTS, Version,
 };
 use core::fmt;
 
@@ -254,7 +254,12 @@ impl RawHeader {
             return Err(HeaderError::Length { stated, implied, mapped });
         }
         let reserved = |at: usize, direction: Direction| match word(at) {
-            bytes if bytes <= geometry.arena_bytes(direction) => Ok(bytes),
+            bytes
+                if bytes <= geometry.arena_bytes(direction)
+                    && bytes.is_multiple_of(ARENA_GRANULE) =>
+            {
+                Ok(bytes)
+            }
             bytes => {
                 Err(HeaderError::Reserved { bytes, arena_bytes: geometry.arena_bytes(direction) })
             }
@@ -361,7 +366,7 @@ pub enum HeaderError {
         /// Length that is mapped, in bytes.
         mapped: u64,
     },
-    /// More of an arena is reserved than there is.
+    /// More of an arena is reserved than there is, or no whole number of granules.
     Reserved {
         /// Reserved bytes.
         bytes: u32,
@@ -408,7 +413,11 @@ impl fmt::Display for HeaderError {
                  mapped"
             ),
             Self::Reserved { bytes, arena_bytes } => {
-                write!(f, "{bytes} bytes reserved of an arena of {arena_bytes}")
+                write!(
+                    f,
+                    "{bytes} bytes reserved of an arena of {arena_bytes}, expected a multiple of \
+                     {ARENA_GRANULE} up to that"
+                )
             }
         }
     }

@@ -58,7 +58,7 @@ impl<M: SharedMemory> ArenaSender<M> {
             seen: 0,
             blocks: [none; BlockIndex::COUNT as usize],
             live: 0,
-            reserved: reserved.min(layout.data().len()),
+            reserved: reserved.min(layout.data().len()) & !(ARENA_GRANULE - 1),
         })
     }
 

@@ -11,7 +11,8 @@ use knit_proto::{
 ///
 /// # Errors
 ///
-/// The memory has another length than the layout, or cannot be reserved.
+/// The memory has another length than the layout, or cannot be reserved; the fields are such that no
+/// reader would take them.
 ///
 /// # Ordering
 ///
@@ -33,8 +34,10 @@ pub fn create_segment<M: SharedMemory>(
         let data = layout.arena(direction).data();
         memory.reserve(span(data.at(), bytes.min(data.len())))?;
     }
-    let words = RawHeader::encode(fields).0;
-    let (ready, before) = words.split_last().expect("the header is not empty");
+    let header = RawHeader::encode(fields);
+    // What this side would refuse, it does not write.
+    header.parse(memory.len().into())?;
+    let (ready, before) = header.0.split_last().expect("the header is not empty");
     memory.bytes(span(0, HEADER_BYTES))?.store_words(0, before)?;
     // E5: release store, pairs with the acquire load in `attach_segment`.
     ready_word(memory)?.store_release(*ready);

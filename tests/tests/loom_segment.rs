@@ -2,10 +2,10 @@
 //! state sees the epoch and the features beside it.
 
 use knit_proto::{
-    ControlLayout, CreatorId, Features, Geometry, HEADER_BYTES, HeaderFields, LaneKind, LaneState,
-    Layout, RawHeader, Span, Version, WordOffset, field, ready_word,
+    ControlLayout, CreatorId, Features, Geometry, HEADER_BYTES, HeaderError, HeaderFields,
+    LaneKind, LaneState, Layout, RawHeader, Span, Version, WordOffset, field,
 };
-use knit_ring::{SharedMemory, SharedWord, attach_segment, create_segment};
+use knit_ring::{SegmentError, SharedMemory, SharedWord, attach_segment, create_segment};
 use knit_tests::{Bounds, LoomMemory, Rejection, Weaken, Weakening, explore, lane, reject};
 
 #[test]
@@ -85,12 +85,14 @@ fn attach(weak_creator: Weakening, weak_reader: Weakening) -> Option<Vec<u32>> {
     let memory = LoomMemory::zeroed(Layout::new(fields()).len());
     let reader = Weaken::new(&memory, weak_reader);
     let creator = Weaken::new(&memory, weak_creator);
-    let word = reader.word(ready()).unwrap();
     let thread = loom::thread::spawn(move || create_segment(&creator, &fields()).map(drop));
-    let attached = (word.load_acquire() == ready_word(Version::CURRENT))
-        .then(|| attach_segment(&reader).expect("the segment is ready"));
+    let attached = attach_segment(&reader);
     thread.join().unwrap().unwrap();
-    attached.and_then(|layout| header(*layout.fields()))
+    match attached {
+        Ok(layout) => header(*layout.fields()),
+        Err(SegmentError::Header(HeaderError::NotReady)) => None,
+        Err(error) => panic!("half a header was seen: {error}"),
+    }
 }
 
 fn ready() -> WordOffset {

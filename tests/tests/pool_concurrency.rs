@@ -3,7 +3,7 @@
 mod pool_support;
 
 use core::task::{Context, Poll, Waker};
-use knit_lanes::{Limits, Pool};
+use knit_lanes::Pool;
 use pool_support::futures::{block_on, join_all, poll_once};
 use pool_support::gate::Gate;
 use pool_support::worker::{Remote, builder, pool, start};
@@ -246,44 +246,6 @@ fn no_wake_up_is_lost_when_nobody_spins() {
                 }
             });
         }
-    });
-}
-
-#[test]
-fn futures_of_more_lanes_than_one_wait_covers_are_woken() {
-    // The kernel's wait for several words covers 128 of them.
-    within_deadline(|| {
-        const LANES: usize = 140;
-        let limits = Limits::default().with_payload(64 << 10);
-        let (pool, remote) = start(builder(LANES).limits(limits).arena_bytes(1 << 20));
-        let gates: Vec<_> = (0..LANES).map(|_| Gate::new()).collect();
-        let calls: Vec<_> = gates.iter().map(|gate| pool.call(remote.hold, gate.path())).collect();
-        // Each in a process of its own, as none can begin a second one.
-        let held: Vec<_> = gates.iter().map(Gate::entered).collect();
-        let (started, threads) = std::sync::mpsc::channel();
-        let (done, pids) = std::sync::mpsc::channel();
-        for call in calls {
-            let (started, done) = (started.clone(), done.clone());
-            std::thread::spawn(move || {
-                started.send(pool_support::process::this_thread()).unwrap();
-                done.send(block_on(call).unwrap()).unwrap();
-            });
-        }
-        for thread in threads.iter().take(LANES) {
-            pool_support::process::until_asleep(&thread);
-        }
-        // One at a time, the last lanes first; nothing else happens that could wake its future.
-        let mut pids: Vec<_> = held
-            .into_iter()
-            .rev()
-            .map(|held| {
-                drop(held);
-                pids.recv().unwrap()
-            })
-            .collect();
-        pids.sort_unstable();
-        pids.dedup();
-        assert_eq!(pids.len(), LANES);
     });
 }
 

@@ -33,7 +33,7 @@ fn an_error_comes_back_with_its_causes() {
         let error: Box<dyn std::error::Error + Send + Sync> = outcome.clone().unwrap_err().into();
         assert_eq!(
             told(&*error),
-            ["the task failed: Error: outer", "Error: outer", "Error: middle", "Error: inner"]
+            ["the task failed: Error: outer", "Error: middle", "Error: inner"]
         );
         let (failure, error) = task_error(outcome);
         assert_eq!(failure, TaskFailure::Returned);

@@ -3,6 +3,9 @@
 use crate::case::Case;
 use knit_cli::floor::Floor;
 
+/// A futex each way, both sides sleeping.
+pub const FUTEX: &str = "peer/futex";
+
 /// What no mailbox can beat.
 pub(super) fn cases() -> Vec<Case> {
     let copies = [4 << 10, 64 << 10, 1 << 20].map(|bytes| {
@@ -20,13 +23,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// What people use instead.
 pub(super) fn peers() -> Vec<Case> {
-    [
-        ("peer/unix_socket", Floor::UnixSocket),
-        ("peer/pipe", Floor::Pipe),
-        ("peer/futex", Floor::Futex),
-    ]
-    .map(|(name, floor)| case(name.into(), floor))
-    .into()
+    [("peer/unix_socket", Floor::UnixSocket), ("peer/pipe", Floor::Pipe), (FUTEX, Floor::Futex)]
+        .map(|(name, floor)| case(name.into(), floor))
+        .into()
 }
 
 fn case(name: String, floor: Floor) -> Case {

@@ -17,9 +17,12 @@ const SMALL_ARENA: u32 = 64 << 10;
 /// Messages of a stream between two readings of the clock: the answer at the end must not count.
 const STREAM_STRETCH: u32 = 20_000;
 
+/// A call without payload, both sides spinning: the case that has a bar.
+pub const HEADER: &str = "mailbox/call/header";
+
 pub(super) fn cases() -> Vec<Case> {
     let calls = [
-        ("mailbox/call/header", 0, Stamps::On, Wake::Never),
+        (HEADER, 0, Stamps::On, Wake::Never),
         ("mailbox/call/header/wake_checked", 0, Stamps::On, Wake::Checked),
         ("mailbox/call/header/unstamped", 0, Stamps::Off, Wake::Never),
         ("mailbox/call/64B", 64, Stamps::On, Wake::Never),

@@ -2,14 +2,20 @@
 
 mod floors;
 mod mailbox;
+mod pool;
 
 use crate::case::Case;
+
+pub use floors::FUTEX;
+pub use mailbox::HEADER;
+pub use pool::{BLOCKING, CALL};
 
 /// The cases, in the order of the report.
 #[must_use]
 pub fn all() -> Vec<Case> {
     let mut cases = floors::cases();
     cases.extend(mailbox::cases());
+    cases.extend(pool::cases());
     cases.extend(floors::peers());
     cases
 }

@@ -12,6 +12,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use knit_codec::{Decode, Encode, ErrorValue, Payload};
 use knit_ring::FutexPair;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
@@ -79,7 +80,8 @@ impl Wakes {
             sleeper.wake();
         }
         for waker in self.wakers {
-            waker.wake();
+            // A waker is somebody else's code: its panic must not take a thread of the pool along.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 }
@@ -171,8 +173,8 @@ impl CallState {
     /// Leaves a waker, unless the outcome is there. Returns whether the call has become unattended.
     fn leave_waker(&self, waker: &Waker) -> Result<bool, Outcome> {
         let mut inner = self.lock();
-        if let Some(outcome) = inner.outcome.take() {
-            return Err(outcome);
+        if self.is_done() {
+            return Err(inner.outcome.take().unwrap_or_else(|| Err(Box::new(CallError::Taken))));
         }
         match &mut inner.waker {
             Some(left) => left.clone_from(waker),
@@ -236,7 +238,7 @@ impl<T: Decode> Call<T> {
     /// Why there is no value.
     pub fn wait(self) -> Result<T, CallError> {
         let outcome = self.shared.wait(&self.state, None);
-        self.decode(outcome.unwrap_or_else(|| Err(Box::new(CallError::Closed))))
+        self.decode(outcome.unwrap_or_else(|| Err(Box::new(CallError::Taken))))
     }
 
     /// Blocks until the call has ended or `timeout` has passed. The call goes on in the second case,
@@ -312,8 +314,9 @@ pub(super) fn outcome(
     }
     // A rejected call carries an error value; anything else is some other language's thrown value.
     let tag = payload.tag();
-    let error = ErrorValue::decode(payload, limits)
-        .unwrap_or_else(|_| ErrorValue::new("Error", format!("the task threw a {tag}")));
+    let error = ErrorValue::decode(payload, limits).unwrap_or_else(|error| {
+        ErrorValue::new("Error", format!("the task's error, a {tag}, cannot be read: {error}"))
+    });
     let failure = TaskFailure::from_name(error.name());
     Err(Box::new(CallError::Task(TaskError { failure, error })))
 }

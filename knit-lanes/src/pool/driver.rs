@@ -4,23 +4,29 @@
 use super::shared::Shared;
 use crate::worker::Spin;
 use core::time::Duration;
-use knit_ring::FutexBell;
+use knit_ring::{FutexBell, MAX_BELLS};
 use std::time::Instant;
 
-/// The driver thread: serves what no thread waits for until the pool closes.
+/// Longest sleep when there are more lanes than one wait covers: some bells go unheard then.
+const PERIOD: Duration = Duration::from_millis(1);
+
+/// The driver thread: serves what no thread waits for until the pool is dropped, then everything
+/// until the last call has ended or the drain timeout is over.
 pub(super) fn run(shared: &Shared) {
-    while !shared.is_closing() {
+    while !shared.is_draining() {
         let local = shared.driver.local();
         if shared.needs_driver_now() || shared.queue_stands_still() {
-            drive(shared, None, || shared.needs_driver() && !shared.is_closing());
-        } else if !shared.needs_driver() && !shared.is_closing() {
-            shared.driver.wait_any::<knit_ring::Mapping>(&[], local, None);
+            drive(shared, None, || shared.needs_driver() && !shared.is_draining());
+        } else if !shared.needs_driver() && !shared.is_draining() {
+            shared.driver.wait_local(local, None);
         }
     }
+    let end = Instant::now().checked_add(shared.drain_timeout);
+    drive(shared, end, || shared.unfinished() > 0 && shared.has_workers());
 }
 
 /// Drives every lane while `wanted` and until `deadline`.
-pub(super) fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn() -> bool) {
+fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn() -> bool) {
     let mut spin = Spin::new(shared.spin);
     loop {
         let local = shared.driver.local();
@@ -54,6 +60,8 @@ fn sleep(shared: &Shared, local: u32, timeout: Option<Duration>, wanted: &impl F
             .zip(&tickets)
             .map(|((_, turn), ticket)| (turn.waiter.bell(), ticket.bell))
             .collect();
+        let all = bells.len() < MAX_BELLS;
+        let timeout = if all { timeout } else { Some(timeout.map_or(PERIOD, |t| t.min(PERIOD))) };
         shared.driver.wait_any(&bells, local, timeout);
     }
     for (lane, mut turn) in turns {

@@ -203,7 +203,7 @@ impl Lane {
                     self.turn.give_back(turn);
                 }
                 None => {
-                    self.bell.wait_any::<Mapping>(&[], local, None);
+                    self.bell.wait_local(local, None);
                 }
             }
         }
@@ -425,12 +425,13 @@ impl Core {
     /// Hands the first call of the queue to the worker; false when there is none or no room.
     #[cold]
     fn fill(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
-        if !matches!(self.phase, Phase::Open(_)) {
+        if !matches!(&self.phase, Phase::Open(host) if host.has_place()) {
             return false;
         }
         let Some(call) = shared.next_queued() else { return false };
         match self.offer(lane, shared, call.function, &call.payload, &call.state, wakes) {
             Offered::Taken => {
+                shared.left_queue();
                 wakes.drained |= shared.is_draining();
                 // Whoever sleeps until the call leaves the queue now waits for this lane.
                 call.state.wake_sleeper();
@@ -451,7 +452,6 @@ impl Core {
         violation: ProtocolViolation,
         wakes: &mut Wakes,
     ) {
-        tracing::warn!(target: "lifecycle", lane, %violation, "worker broke the protocol");
         self.phase = Phase::Poisoned(violation);
         self.kill();
         self.fail_calls(shared, &CallError::Violation { lane, violation }, wakes);

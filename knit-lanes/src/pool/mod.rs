@@ -43,7 +43,7 @@ pub struct Pool {
     driver: Option<JoinHandle<()>>,
 }
 
-/// How long an idle worker may take to end after it was asked to.
+/// How long idle workers may take to end after they were asked to.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 impl Pool {
@@ -127,9 +127,6 @@ impl Drop for Pool {
         // Without a driver the pool did not start, and has no calls.
         if let Some(driver) = self.driver.take() {
             shared.set_draining();
-            let end = Instant::now().checked_add(shared.drain_timeout);
-            driver::drive(shared, end, || shared.unfinished() > 0 && shared.has_workers());
-            shared.set_closing();
             // A panic of a pool thread was printed when it happened.
             let _ = driver.join();
         }
@@ -138,8 +135,9 @@ impl Drop for Pool {
         for lane in &shared.lanes {
             lane.close();
         }
+        let end = Instant::now() + if drained { CLOSE_GRACE } else { Duration::ZERO };
         for lane in &shared.lanes {
-            lane.end(if drained { CLOSE_GRACE } else { Duration::ZERO });
+            lane.end(end.saturating_duration_since(Instant::now()));
         }
         for supervisor in self.supervisors.drain(..) {
             let _ = supervisor.join();

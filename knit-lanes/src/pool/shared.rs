@@ -38,9 +38,9 @@ pub(super) struct Shared {
     /// The lane that took the last call.
     last: AtomicUsize,
     queue: Mutex<VecDeque<Queued>>,
-    /// Length of the queue.
+    /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
     queued: AtomicUsize,
-    /// How often a call left the queue.
+    /// How often a lane took a call from the queue.
     moved: AtomicUsize,
     /// Calls that no thread blocks for: futures, and calls whose handle was dropped. Counted when
     /// that begins and when the call is done, in either order: it can be -1 for a moment.
@@ -66,6 +66,7 @@ pub(super) struct Queued {
 impl Shared {
     pub(super) fn new(builder: &Builder, tasks: &Tasks) -> Result<Self, StartError> {
         let geometry = builder.check()?;
+        FutexPair::check().map_err(StartError::system("wait for several futexes at once"))?;
         let names = tasks.check()?;
         Ok(Self {
             lanes: (0..builder.processes).map(Lane::new).collect(),
@@ -73,7 +74,7 @@ impl Shared {
             table: tasks.table(),
             limits: builder.limits,
             geometry,
-            arena_reserved: builder.arena_reserved,
+            arena_reserved: builder.arena_reserved.min(builder.arena),
             program: builder.program.clone().unwrap_or_else(Program::current),
             creator: creator(),
             spin: builder.spin,
@@ -122,11 +123,9 @@ impl Shared {
 
     #[cold]
     fn enqueue(&self, call: Queued) {
-        let mut queue = self.queue();
-        queue.push_back(call);
-        // Release, as in `next_queued`: whoever sees the count finds the call.
-        self.queued.store(queue.len(), Ordering::Release);
-        drop(queue);
+        // Counted first: the count may be too high for a moment, never too low.
+        self.queued.fetch_add(1, Ordering::Release);
+        self.queue().push_back(call);
         if !self.has_workers() {
             self.fail_queue(&self.no_workers());
         }
@@ -141,29 +140,31 @@ impl Shared {
 
     #[inline]
     pub(super) fn has_queue(&self) -> bool {
-        // Acquire: pairs with the release stores of the queue's length.
+        // Acquire: pairs with the release of `enqueue` and `left_queue`.
         self.queued.load(Ordering::Acquire) != 0
     }
 
     pub(super) fn next_queued(&self) -> Option<Queued> {
-        let mut queue = self.queue();
-        let call = queue.pop_front();
-        // Relaxed: a hint for the driver.
-        self.moved.fetch_add(1, Ordering::Relaxed);
-        self.queued.store(queue.len(), Ordering::Release);
-        call
+        self.queue().pop_front()
     }
 
     pub(super) fn put_back(&self, call: Queued) {
-        let mut queue = self.queue();
-        queue.push_front(call);
-        self.queued.store(queue.len(), Ordering::Release);
+        self.queue().push_front(call);
+    }
+
+    /// A call from the queue is with a lane, or has failed.
+    pub(super) fn left_queue(&self) {
+        // Relaxed: a hint for the driver.
+        self.moved.fetch_add(1, Ordering::Relaxed);
+        // Release: whoever no longer counts it here finds it with its lane.
+        self.queued.fetch_sub(1, Ordering::Release);
     }
 
     pub(super) fn fail_queue(&self, error: &CallError) {
         let mut wakes = Wakes::default();
         while let Some(call) = self.next_queued() {
             call.state.complete(Err(Box::new(error.clone())), &mut wakes);
+            self.left_queue();
             wakes.drained = true;
         }
         self.wake(wakes);
@@ -197,7 +198,9 @@ impl Shared {
     /// As [`Self::needs_driver`], the queue aside.
     pub(super) fn needs_driver_now(&self) -> bool {
         // Relaxed: see `left_unattended`.
-        self.unattended.load(Ordering::Relaxed) > 0 || self.lanes.iter().any(Lane::is_starting)
+        self.unattended.load(Ordering::Relaxed) > 0
+            || self.is_draining()
+            || self.lanes.iter().any(Lane::is_starting)
     }
 
     /// Whether the queue has calls that waiting threads do not move on: gives them a moment, in
@@ -208,10 +211,10 @@ impl Shared {
             return false;
         }
         let (before, local) = (moved(), self.driver.local());
-        if self.is_closing() || self.needs_driver_now() {
+        if self.needs_driver_now() {
             return true;
         }
-        self.driver.wait_any::<knit_ring::Mapping>(&[], local, Some(GRACE));
+        self.driver.wait_local(local, Some(GRACE));
         self.has_queue() && moved() == before
     }
 
@@ -265,14 +268,14 @@ impl Shared {
                 }
                 None => self.sleep_queued(call, deadline),
             }
-            // Somebody has to listen for the calls of others that are with this lane.
-            if let Some(lane) = lane
-                && !self.lanes[lane].turn.pass_on()
-                && self.needs_driver()
-            {
-                self.driver.ring_local();
-            }
             if call.is_done() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                // Somebody has to listen for the calls of others that are with this lane.
+                if let Some(lane) = lane
+                    && !self.lanes[lane].turn.pass_on()
+                    && self.needs_driver()
+                {
+                    self.driver.ring_local();
+                }
                 return;
             }
         }
@@ -311,7 +314,9 @@ impl Shared {
 
     /// How many calls are with workers or in the queue.
     pub(super) fn unfinished(&self) -> usize {
-        self.lanes.iter().map(Lane::in_flight).sum::<usize>() + self.queue().len()
+        // The queue first: a call that has left it is with its lane by then.
+        let queued = self.queued.load(Ordering::Acquire);
+        queued + self.lanes.iter().map(Lane::in_flight).sum::<usize>()
     }
 
     /// A lane will have no worker any more. When it was the last one, what is queued fails.
@@ -347,6 +352,7 @@ impl Shared {
 
     pub(super) fn set_draining(&self) {
         self.draining.store(1, Ordering::Relaxed);
+        self.driver.ring_local();
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -354,10 +360,9 @@ impl Shared {
         self.closing.load(Ordering::Acquire) != 0
     }
 
-    /// Ends the driver and keeps supervisors from starting workers.
+    /// Keeps supervisors from starting workers.
     pub(super) fn set_closing(&self) {
         self.closing.store(1, Ordering::Release);
-        self.driver.ring_local();
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {

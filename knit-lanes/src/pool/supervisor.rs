@@ -10,8 +10,9 @@ use knit_proto::{Features, HeaderFields, LANE_BLOCK_AT, LaneKind, Version};
 use knit_ring::{Mapping, SegmentError, create_segment};
 use std::time::Instant;
 
-/// Starts in a row that may fail before a lane is given up.
-const MAX_FAILED_STARTS: u32 = 5;
+/// Starts in a row that may fail before a lane is given up: with the pauses below, those of some two
+/// seconds.
+const MAX_FAILED_STARTS: u32 = 9;
 /// A worker that lived at least this long is replaced at once.
 const SETTLED: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -82,7 +83,7 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
     let waiter = HostLane::waiter(&memory, &layout).map_err(unmapped)?;
     // At most a second (`Builder::check`), so it fits.
     let spin = u32::try_from(shared.spin.as_micros()).unwrap_or(u32::MAX);
-    let boot = Boot::new(epoch, lane.index, shared.limits.payload, spin, shared.names.clone());
+    let boot = Boot::new(epoch, lane.index, &shared.limits, spin, shared.names.clone());
     let mut process = shared.program.start(&boot, memory.backing().file())?;
     tracing::debug!(target: "lifecycle", lane = lane.index, pid = process.id(), epoch, "started");
     lane.turn.replace(waiter, epoch);
@@ -99,13 +100,18 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
         None => {
             process.killer().kill();
             let exit = wait(&mut process);
-            lane.ended(shared, exit);
+            let ended = lane.ended(shared, exit);
             shared.driver.ring_local();
-            return Err(StartError::NotReady { deadline: shared.ready_timeout });
+            // It may have become ready at the last moment.
+            let late = StartError::NotReady { deadline: shared.ready_timeout };
+            return if ended.was_open { Ok(exit) } else { Err(late) };
         }
     };
     let ended = lane.ended(shared, exit);
     shared.driver.ring_local();
+    if let Some(violation) = ended.violation {
+        tracing::warn!(target: "lifecycle", lane = lane.index, %violation, "worker was killed");
+    }
     match ended.violation {
         Some(violation) if !ended.was_open => Err(StartError::Violation(violation)),
         _ if !ended.was_open => Err(StartError::Exited { exit }),

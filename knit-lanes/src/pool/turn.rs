@@ -51,6 +51,7 @@ impl Turn {
     pub(super) fn take_or_follow(&self, call: &Arc<CallState>) -> Option<BellTurn> {
         let mut inner = self.lock();
         let turn = inner.bell.take();
+        inner.followers.retain(|other| !other.is_done());
         let known = inner.followers.iter().any(|other| Arc::ptr_eq(other, call));
         if turn.is_none() && !known {
             inner.followers.push_back(Arc::clone(call));
@@ -74,8 +75,8 @@ impl Turn {
     /// If nobody has the turn, wakes the next thread that waits for it. Returns whether somebody has
     /// the turn or was woken to take it.
     ///
-    /// Call it after every sleep: a thread that was woken to take the turn may have got its answer at
-    /// the same moment, and must wake another one.
+    /// Call it when a thread that slept for this lane leaves: it may have been woken to take the turn
+    /// and have got its answer at the same moment, and must wake another one.
     pub(super) fn pass_on(&self) -> bool {
         loop {
             let next = {

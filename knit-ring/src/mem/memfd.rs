@@ -30,7 +30,9 @@ impl Mapping {
     /// The system refused a descriptor, the length, the seals or the mapping.
     pub fn create(len: u32) -> Result<Mapped<Self>, MemfdError> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = rustix::fs::memfd_create(c"knit-lane", flags)
+        // Never executable; kernels before 6.3 do not know the flag.
+        let file = rustix::fs::memfd_create(c"knit-lane", flags | MemfdFlags::NOEXEC_SEAL)
+            .or_else(|_| rustix::fs::memfd_create(c"knit-lane", flags))
             .map_err(|errno| MemfdError::system("create a memfd", errno))?;
         rustix::fs::ftruncate(&file, len.into())
             .map_err(|errno| MemfdError::system("set the length of the memfd", errno))?;

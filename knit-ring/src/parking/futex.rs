@@ -5,7 +5,7 @@
 
 use super::{Doorbell, Ticket, Woken};
 use crate::SharedWord;
-use crate::mem::{Backing, MappedWord};
+use crate::mem::{Backing, HeapBlock, MappedWord};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -66,6 +66,26 @@ impl FutexPair {
         }
     }
 
+    /// Whether this system can wait for several futexes at once.
+    ///
+    /// # Errors
+    ///
+    /// What the system said: it is older than Linux 5.16, or a filter forbids the call.
+    pub fn check() -> std::io::Result<()> {
+        let word = AtomicU32::new(0);
+        // A wait for another value than the word has ends at once.
+        match futex::waitv(&[entry(&word, 1)], futex::WaitvFlags::empty(), None, ClockId::Monotonic)
+        {
+            Err(Errno::AGAIN) | Ok(_) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Waits until the local word no longer has the value `local`, or `timeout` has passed.
+    pub fn wait_local(&self, local: u32, timeout: Option<Duration>) -> Woken {
+        self.wait_any::<HeapBlock>(&[], local, timeout)
+    }
+
     /// State of the local word now.
     #[must_use]
     pub fn local(&self) -> u32 {
@@ -114,13 +134,6 @@ fn wait_any<B: Backing>(
     local_value: u32,
     timeout: Option<Duration>,
 ) -> Woken {
-    let entry = |word: &AtomicU32, value: u32| {
-        let mut wait = futex::Wait::new();
-        wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
-        wait.val = value.into();
-        wait.flags = futex::WaitFlags::SIZE_U32;
-        wait
-    };
     let mut waits = Vec::with_capacity(bells.len() + 1);
     waits.push(entry(local, local_value));
     waits.extend(
@@ -138,6 +151,14 @@ fn wait_any<B: Backing>(
         Err(Errno::TIMEDOUT) => Woken::TimedOut,
         _ => Woken::Rung,
     }
+}
+
+fn entry(word: &AtomicU32, value: u32) -> futex::Wait {
+    let mut wait = futex::Wait::new();
+    wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
+    wait.val = value.into();
+    wait.flags = futex::WaitFlags::SIZE_U32;
+    wait
 }
 
 fn wake(word: &AtomicU32) {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use knit_lanes::{BOOT_ENV, Boot, HostLane};
+use knit_lanes::{BOOT_ENV, Boot, HostLane, Limits};
 use knit_proto::{
     CreatorId, Features, Geometry, HeaderFields, LANE_BLOCK_AT, LaneKind, Layout, Version,
 };
@@ -65,7 +65,7 @@ pub fn segment() -> (Memory, Layout) {
 
 /// The boot description that goes with [`segment`].
 pub fn boot() -> Boot {
-    Boot::new(1, 0, 1 << 17, 0, NAMES.map(str::to_owned).into())
+    Boot::new(1, 0, &Limits::default().with_payload(1 << 17), 0, NAMES.map(str::to_owned).into())
 }
 
 /// The file of a segment.
