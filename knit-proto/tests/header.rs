@@ -178,7 +178,7 @@ proptest! {
         let fields = HeaderFields {
             geometry, epoch, tasks,
             request_reserved: request * 64,
-            response_reserved: response,
+            response_reserved: response / 2 * 64,
             ..valid_fields()[0]
         };
         let layout = RawHeader::encode(&fields).parse(mapped(&fields)).unwrap();
@@ -293,6 +293,8 @@ fn naive_accepts(words: &[u32; HEADER_WORDS], mapped: u64) -> bool {
         })
         && word(44) <= request
         && word(45) <= response
+        && word(44).is_multiple_of(64)
+        && word(45).is_multiple_of(64)
         && word(63) == 0x8000_0001
 }
 

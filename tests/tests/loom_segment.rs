@@ -85,6 +85,8 @@ fn attach(weak_creator: Weakening, weak_reader: Weakening) -> Option<Vec<u32>> {
     let memory = LoomMemory::zeroed(Layout::new(fields()).len());
     let reader = Weaken::new(&memory, weak_reader);
     let creator = Weaken::new(&memory, weak_creator);
+    // Loom wants an atomic to exist before two threads use it.
+    drop(reader.word(ready()));
     let thread = loom::thread::spawn(move || create_segment(&creator, &fields()).map(drop));
     let attached = attach_segment(&reader);
     thread.join().unwrap().unwrap();

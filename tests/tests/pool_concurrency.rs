@@ -348,6 +348,33 @@ fn a_waker_may_make_calls() {
     });
 }
 
+/// Panics when it is woken.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker of the test panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_takes_no_thread_of_the_pool_along() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let gate = Gate::new();
+        let mut call = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        let waker = Waker::from(Arc::new(Panics));
+        let polled = core::pin::Pin::new(&mut call).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        drop(held);
+        // The driver wakes the first one and has to be there for the second one.
+        assert_eq!(block_on(pool.call(remote.square, 3.0)).unwrap(), 9.0);
+        assert_eq!(call.wait().unwrap(), pool.worker_ids()[0]);
+        assert_eq!(block_on(pool.call(remote.square, 4.0)).unwrap(), 16.0);
+    });
+}
+
 #[test]
 fn a_future_that_was_polled_can_be_waited_for_by_a_thread() {
     within_deadline(|| {

@@ -7,6 +7,9 @@ use core::time::Duration;
 use knit_ring::{FutexBell, MAX_BELLS};
 use std::time::Instant;
 
+/// Time between two looks at calls that somebody is expected to wait for.
+const TICK: Duration = Duration::from_millis(10);
+
 /// Longest sleep when there are more lanes than one wait covers: some bells go unheard then.
 const PERIOD: Duration = Duration::from_millis(1);
 
@@ -18,11 +21,28 @@ pub(super) fn run(shared: &Shared) {
         if shared.needs_driver_now() || shared.queue_stands_still() {
             drive(shared, None, || shared.needs_driver() && !shared.is_draining());
         } else if !shared.needs_driver() && !shared.is_draining() {
-            shared.driver.wait_local(local, None);
+            rest(shared, local);
         }
     }
     let end = Instant::now().checked_add(shared.drain_timeout);
     drive(shared, end, || shared.unfinished() > 0 && shared.has_workers());
+}
+
+/// Sleeps until there is something to do. While calls are with workers, looks after them now and
+/// then: a worker whose answers fill its arena, and which nobody waits for, would stand still.
+fn rest(shared: &Shared, local: u32) {
+    shared.set_driver_rests(true);
+    // A call that is submitted after this look finds the driver resting, and rings.
+    if shared.lanes.iter().all(|lane| lane.in_flight() == 0) {
+        shared.driver.wait_local(local, None);
+        shared.set_driver_rests(false);
+    } else {
+        shared.set_driver_rests(false);
+        shared.driver.wait_local(local, Some(TICK));
+        for lane in &shared.lanes {
+            lane.poll(shared);
+        }
+    }
 }
 
 /// Drives every lane while `wanted` and until `deadline`.

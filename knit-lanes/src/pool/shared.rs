@@ -49,6 +49,8 @@ pub(super) struct Shared {
     alive: AtomicUsize,
     /// Why the last lane gave up.
     last_error: Mutex<Option<StartError>>,
+    /// 1 while the driver sleeps without end, because no call was with a worker.
+    driver_rests: AtomicU32,
     /// 1 once the pool waits for the last calls to end.
     draining: AtomicU32,
     /// 1 once workers must end.
@@ -88,6 +90,7 @@ impl Shared {
             unattended: AtomicIsize::new(0),
             alive: AtomicUsize::new(builder.processes),
             last_error: Mutex::default(),
+            driver_rests: AtomicU32::new(0),
             draining: AtomicU32::new(0),
             closing: AtomicU32::new(0),
         })
@@ -115,10 +118,26 @@ impl Shared {
             };
             if offer(last, When::Idle) || (1..=lanes).any(|n| offer((last + n) % lanes, When::Room))
             {
+                // Relaxed: the lock of the lane orders it after the driver's look at the lane.
+                if self.driver_rests.load(Ordering::Relaxed) != 0 {
+                    self.rouse_driver();
+                }
                 return;
             }
         }
         self.enqueue(Queued { function, payload, state: Arc::clone(state) });
+    }
+
+    #[cold]
+    fn rouse_driver(&self) {
+        if self.driver_rests.swap(0, Ordering::Relaxed) != 0 {
+            self.driver.ring_local();
+        }
+    }
+
+    pub(super) fn set_driver_rests(&self, rests: bool) {
+        // Relaxed: see `submit`.
+        self.driver_rests.store(rests.into(), Ordering::Relaxed);
     }
 
     #[cold]
