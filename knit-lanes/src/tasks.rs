@@ -32,7 +32,8 @@ struct Entry {
 type Runner = Box<dyn Fn(Payload<'static>, &Limits) -> Outcome + Send + Sync>;
 
 /// What a task came to: its value, or its error value and how it failed.
-pub(crate) type Outcome = Result<Payload<'static>, (TaskFailure, ErrorValue)>;
+/// Errors are boxed: they are large and rare.
+pub(crate) type Outcome = Result<Payload<'static>, Box<(TaskFailure, ErrorValue)>>;
 
 /// Tells handles of one table from those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Tasks {
                     failed(TaskFailure::Argument, text)
                 })?;
                 task(argument).reply(limits).map_err(|error| match error {
-                    ReplyError::Rejected(error) => (TaskFailure::Returned, error),
+                    ReplyError::Rejected(error) => Box::new((TaskFailure::Returned, error)),
                     error => failed(TaskFailure::Result, error.to_string()),
                 })
             };
@@ -215,7 +216,7 @@ impl Bound<'_> {
     }
 
     #[cold]
-    fn unknown(&self, function: u16, named: bool) -> (TaskFailure, ErrorValue) {
+    fn unknown(&self, function: u16, named: bool) -> Box<(TaskFailure, ErrorValue)> {
         let text = if named {
             let known: Vec<_> = self.tasks.names().collect();
             let name = &self.names[usize::from(function)];
@@ -227,8 +228,9 @@ impl Bound<'_> {
     }
 }
 
-fn failed(failure: TaskFailure, text: String) -> (TaskFailure, ErrorValue) {
-    (failure, ErrorValue::new(failure.name().unwrap_or("Error"), text))
+#[cold]
+fn failed(failure: TaskFailure, text: String) -> Box<(TaskFailure, ErrorValue)> {
+    Box::new((failure, ErrorValue::new(failure.name().unwrap_or("Error"), text)))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

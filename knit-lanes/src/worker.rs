@@ -126,7 +126,7 @@ impl<'t> Worker<'t> {
         let (rejected, payload) =
             match self.tasks.run(request.function, request.payload, &self.limits) {
                 Ok(payload) => (false, payload),
-                Err((failure, error)) => (true, self.error_payload(failure, &error)),
+                Err(failed) => (true, self.error_payload(failed.0, &failed.1)),
             };
         match self.send(request.call, rejected, &payload)? {
             Ok(()) => Ok(()),

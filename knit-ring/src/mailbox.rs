@@ -48,25 +48,25 @@ impl<M: SharedMemory> Slots<M> {
     }
 
     /// The slots that exist.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn all(&self) -> SlotMask {
         self.all
     }
 
     /// The slot after `slot`, in ascending cyclic order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn after(&self, slot: SlotIndex) -> u32 {
         let next = slot.get() + 1;
         if next == self.count { 0 } else { next }
     }
 
     /// The stamp of `slot`, which exists.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stamp(&self, slot: SlotIndex) -> &M::Word {
         &self.stamps[slot.index()]
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn header(&self, slot: SlotIndex) -> RawSlotHeader {
         let mut words = [0; TASK_WORDS];
         self.area
@@ -75,7 +75,7 @@ impl<M: SharedMemory> Slots<M> {
         RawSlotHeader(words)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_header(&self, slot: SlotIndex, header: &RawSlotHeader) {
         self.area
             .store_words(slot.get() * SLOT_STRIDE + HEADER_LINE_AT, &header.0)

@@ -73,7 +73,7 @@ impl<M: SharedMemory> Receiver<M> {
     /// # Ordering
     ///
     /// E3 for a message found by its stamp, E1 otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn poll(&mut self) -> Result<Option<Taken<'_, M>>, ProtocolViolation> {
         if self.known.is_empty() {
             if self.stamps == Stamps::On {
@@ -105,7 +105,7 @@ impl<M: SharedMemory> Receiver<M> {
     /// # Ordering
     ///
     /// E1.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self) -> Result<Option<Taken<'_, M>>, ProtocolViolation> {
         if self.known.is_empty() {
             self.look()?;
@@ -118,7 +118,7 @@ impl<M: SharedMemory> Receiver<M> {
     /// # Errors
     ///
     /// The sender published a slot that was not free.
-    #[inline]
+    #[inline(always)]
     pub fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
         if self.known.is_empty() {
             self.look()?;
@@ -131,7 +131,7 @@ impl<M: SharedMemory> Receiver<M> {
     /// # Ordering
     ///
     /// E2.
-    #[inline]
+    #[inline(always)]
     pub fn release(&mut self) {
         if self.finished.is_empty() {
             return;
@@ -144,7 +144,7 @@ impl<M: SharedMemory> Receiver<M> {
     }
 
     /// The expected slot, when its stamp says that it was published once more than it was taken.
-    #[inline]
+    #[inline(always)]
     fn stamped(&self) -> Option<SlotIndex> {
         let slot = SlotIndex::new(self.cursor)?;
         // A slot that we hold cannot have been published again: the publish word tells.
@@ -175,7 +175,7 @@ impl<M: SharedMemory> Receiver<M> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, slot: SlotIndex) -> Taken<'_, M> {
         self.known = self.known.without(slot);
         self.taken = self.taken.flip(slot.mask());
@@ -218,7 +218,7 @@ impl<M: SharedMemory> Taken<'_, M> {
     /// sender may change the words, so that a second copy says something else than the first.
     ///
     /// The copy is not kept in this guard: a guard that moves with it costs more than the copy.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn header(&self) -> RawSlotHeader {
         self.receiver.slots.header(self.slot)
@@ -235,19 +235,19 @@ impl<M: SharedMemory> Taken<'_, M> {
     }
 
     /// Releases the message, and with the same store every finished one.
-    #[inline]
+    #[inline(always)]
     pub fn release(self) {}
 
     /// Leaves the release to the next one: [`Receiver::release`] stores for all finished messages
     /// at once.
-    #[inline]
+    #[inline(always)]
     pub fn finish(mut self) {
         self.release = false;
     }
 }
 
 impl<M: SharedMemory> Drop for Taken<'_, M> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.receiver.finished = self.receiver.finished.with(self.slot);
         if self.release {

@@ -58,7 +58,7 @@ impl<M: SharedMemory> Sender<M> {
     /// # Ordering
     ///
     /// E2, when the release word is loaded: only when the cached copy shows no free slot.
-    #[inline]
+    #[inline(always)]
     pub fn claim(&mut self) -> Result<Claimed<'_, M>, ClaimError> {
         let slot = self.next_free(SlotMask::EMPTY)?;
         Ok(Claimed { sender: self, slot })
@@ -82,7 +82,7 @@ impl<M: SharedMemory> Sender<M> {
         self.len() == 0
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_free(&mut self, claimed: SlotMask) -> Result<SlotIndex, ClaimError> {
         let usable = self.slots.all().minus(claimed);
         if let Some(slot) = free(self.mine, self.seen).and(usable).next_from(self.cursor) {
@@ -109,7 +109,7 @@ impl<M: SharedMemory> Sender<M> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self, slots: SlotMask) {
         self.mine = self.mine.flip(slots);
         // E1: release store, pairs with the acquire load in `Receiver::look`. The slots' bytes and
@@ -117,7 +117,7 @@ impl<M: SharedMemory> Sender<M> {
         self.publish.store_release(self.mine.bits());
     }
 
-    #[inline]
+    #[inline(always)]
     fn stamp(&mut self, slot: SlotIndex) {
         self.cursor = self.slots.after(slot);
         let count = self.counts[slot.index()].wrapping_add(1);
@@ -182,7 +182,7 @@ impl<M: SharedMemory> Claimed<'_, M> {
     /// # Ordering
     ///
     /// E1, then E3.
-    #[inline]
+    #[inline(always)]
     pub fn publish(self, message: &Message) -> SlotIndex {
         self.sender.slots.set_header(self.slot, &RawSlotHeader::encode(message));
         self.sender.publish(self.slot.mask());
@@ -232,7 +232,7 @@ impl<M: SharedMemory> Batch<'_, M> {
     /// # Ordering
     ///
     /// E1 once, then E3 for each slot.
-    #[inline]
+    #[inline(always)]
     pub fn publish(self) -> SlotMask {
         if self.ready.is_empty() {
             return SlotMask::EMPTY;

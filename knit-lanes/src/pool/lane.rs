@@ -18,6 +18,10 @@ pub(super) type Memory = Mapped<Mapping>;
 /// Most answers that one poll reads: a poll ends even when the worker answers without end.
 const ANSWERS_PER_POLL: u32 = SLOTS;
 
+/// How often a thread that waits polls before it lets others have the lane: taking the lock costs a
+/// third of a poll.
+pub(super) const GLANCES_PER_LOCK: u32 = 4;
+
 /// One lane of a pool.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -162,7 +166,15 @@ impl Lane {
     #[inline]
     pub(super) fn glance_for(&self, shared: &Shared, call: &Arc<CallState>) -> Option<Outcome> {
         let mut poll = Poll::glance(Some(call));
-        self.poll_locked(shared, self.try_lock()?, &mut poll);
+        let mut core = self.try_lock()?;
+        for _ in 0..GLANCES_PER_LOCK {
+            if core.poll(self.index, shared, &mut poll) {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+        drop(core);
+        shared.wake(core::mem::take(&mut poll.wakes));
         poll.outcome
     }
 

@@ -84,7 +84,7 @@ pub(super) unsafe fn deposit(into: *mut u8, from: &[u8]) {
 /// # Safety
 ///
 /// C1 and C2 of [`snapshot`], for `4 * into.len()` bytes from `from` on.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn load_words(from: *mut u8, into: &mut [u32]) {
     for (index, word) in into.iter_mut().enumerate() {
         // SAFETY: C1: word `index` lies inside the mapped bytes. C2 as given.
@@ -97,7 +97,7 @@ pub(super) unsafe fn load_words(from: *mut u8, into: &mut [u32]) {
 /// # Safety
 ///
 /// C1 and C2 of [`snapshot`], for `4 * words.len()` bytes from `into` on.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn store_words(into: *mut u8, words: &[u32]) {
     for (index, word) in words.iter().enumerate() {
         // SAFETY: C1: word `index` lies inside the mapped bytes. C2 as given.
@@ -108,7 +108,7 @@ pub(super) unsafe fn store_words(into: *mut u8, words: &[u32]) {
 /// # Safety
 ///
 /// The word `at` bytes after `base` is aligned, mapped, and accessed as [`snapshot`]'s C2 says.
-#[inline]
+#[inline(always)]
 unsafe fn load(base: *mut u8, at: usize) -> u32 {
     // SAFETY: the caller's word lies in the same mapping as `base`.
     let word = unsafe { base.add(at) }.cast::<u32>();
@@ -122,7 +122,7 @@ unsafe fn load(base: *mut u8, at: usize) -> u32 {
 /// # Safety
 ///
 /// As [`load`].
-#[inline]
+#[inline(always)]
 unsafe fn store(base: *mut u8, at: usize, value: u32) {
     // SAFETY: the caller's word lies in the same mapping as `base`.
     let word = unsafe { base.add(at) }.cast::<u32>();

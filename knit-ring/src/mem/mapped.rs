@@ -78,7 +78,7 @@ impl<B: Backing> SharedMemory for Mapped<B> {
         Ok(MappedBytes { at, len: span.len(), owner: Arc::clone(&self.owner) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn full_fence(&self) {
         #[allow(clippy::disallowed_methods, reason = "this is where models see it")]
         fence(Ordering::SeqCst);
@@ -117,7 +117,7 @@ unsafe impl<B: Backing> Sync for MappedWord<B> {}
 
 impl<B> MappedWord<B> {
     /// The word as an atomic of the standard library, for system calls that want its address.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn as_atomic(&self) -> &AtomicU32 {
         // SAFETY: `AtomicU32::from_ptr` requires
@@ -130,22 +130,22 @@ impl<B> MappedWord<B> {
 }
 
 impl<B: Backing> SharedWord for MappedWord<B> {
-    #[inline]
+    #[inline(always)]
     fn load_relaxed(&self) -> u32 {
         self.as_atomic().load(Ordering::Relaxed)
     }
 
-    #[inline]
+    #[inline(always)]
     fn load_acquire(&self) -> u32 {
         self.as_atomic().load(Ordering::Acquire)
     }
 
-    #[inline]
+    #[inline(always)]
     fn store_relaxed(&self, value: u32) {
         self.as_atomic().store(value, Ordering::Relaxed);
     }
 
-    #[inline]
+    #[inline(always)]
     fn store_release(&self, value: u32) {
         self.as_atomic().store(value, Ordering::Release);
     }
@@ -178,7 +178,7 @@ unsafe impl<B: Backing> Send for MappedBytes<B> {}
 unsafe impl<B: Backing> Sync for MappedBytes<B> {}
 
 impl<B: Backing> MappedBytes<B> {
-    #[inline]
+    #[inline(always)]
     fn place(&self, at: u32, len: usize) -> Result<*mut u8, OutOfBounds> {
         check(at, len, self.len)?;
         // SAFETY: `check` showed that the offset is at most `len`, all of which is one mapping (M1).
@@ -208,7 +208,7 @@ impl<B: Backing> SharedBytes for MappedBytes<B> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn load_words(&self, at: u32, into: &mut [u32]) -> Result<(), OutOfBounds> {
         let from = self.place(at, size_of_val(into))?;
         // SAFETY: as in `snapshot`.
@@ -216,7 +216,7 @@ impl<B: Backing> SharedBytes for MappedBytes<B> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn store_words(&self, at: u32, words: &[u32]) -> Result<(), OutOfBounds> {
         let into = self.place(at, size_of_val(words))?;
         // SAFETY: as in `snapshot`.
