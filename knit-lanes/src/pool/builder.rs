@@ -43,7 +43,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How many worker processes. Default: one for each core.
+    /// How many worker processes. Default: one for each core that this thread may run on.
     pub fn processes(mut self, count: usize) -> Self {
         self.processes = count;
         self
@@ -75,8 +75,8 @@ impl Builder {
         self
     }
 
-    /// How long a side that has nothing to do spins before it sleeps. Default: 50 us, or nothing on
-    /// a machine with one core. At most a second.
+    /// How long a side that has nothing to do spins before it sleeps. Default: 50 us, or nothing when
+    /// the thread that makes the builder may run on one core only. At most a second.
     pub fn spin(mut self, limit: Duration) -> Self {
         self.spin = limit;
         self

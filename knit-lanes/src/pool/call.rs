@@ -204,7 +204,9 @@ impl CallState {
 
 /// A call under way: a future, and [`Call::wait`] blocks.
 ///
-/// The call runs whether anybody waits or not; dropping the handle drops the answer.
+/// The call runs whether anybody waits or not; dropping the handle drops the answer. A program that
+/// another program starts from inside a task inherits the worker's environment, `KNIT_BOOT` included:
+/// remove that variable when the other program uses this crate too.
 #[must_use = "the answer of a call that is dropped is lost; use `.wait()` or `.await`"]
 pub struct Call<T> {
     shared: Arc<Shared>,

@@ -35,7 +35,8 @@ use std::time::Instant;
 
 /// A pool of worker processes.
 ///
-/// Calls can be made from many threads at once. Dropping the pool waits for the calls in flight and
+/// Calls can be made from many threads at once. Workers and the pool's threads inherit the processor
+/// affinity of the thread that starts the pool. Dropping the pool waits for the calls in flight and
 /// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind.
 pub struct Pool {
     shared: Arc<Shared>,
