@@ -103,6 +103,10 @@ impl Tasks {
     /// [`EXIT_BOOT_FAILED`](crate::EXIT_BOOT_FAILED) when it cannot attach to the pool's segment,
     /// and with [`EXIT_VIOLATION`](crate::EXIT_VIOLATION) when the host breaks the protocol; the
     /// reason is printed to standard error. It is killed when the host's process ends.
+    ///
+    /// A program that a task starts inherits the worker's environment, [`BOOT_ENV`](crate::BOOT_ENV)
+    /// included. Remove that variable when the other program uses this crate too: it would take
+    /// itself for a worker and refuse to start, because its standard input is no segment.
     pub fn serve_if_worker(&self) {
         if std::env::var_os(crate::BOOT_ENV).is_some() {
             std::process::exit(crate::worker::serve(self));

@@ -204,9 +204,7 @@ impl CallState {
 
 /// A call under way: a future, and [`Call::wait`] blocks.
 ///
-/// The call runs whether anybody waits or not; dropping the handle drops the answer. A program that
-/// another program starts from inside a task inherits the worker's environment, `KNIT_BOOT` included:
-/// remove that variable when the other program uses this crate too.
+/// The call runs whether anybody waits or not; dropping the handle drops the answer.
 #[must_use = "the answer of a call that is dropped is lost; use `.wait()` or `.await`"]
 pub struct Call<T> {
     shared: Arc<Shared>,
