@@ -156,11 +156,12 @@ impl ErrorValue {
     }
 }
 
+/// `name: message`. The name `Error`, which every error has that chose no other, is left out.
 impl fmt::Display for ErrorValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name.as_str(), self.message.as_str()) {
             (name, "") => f.write_str(name),
-            ("", message) => f.write_str(message),
+            ("" | "Error", message) => f.write_str(message),
             (name, message) => write!(f, "{name}: {message}"),
         }
     }

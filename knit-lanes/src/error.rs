@@ -195,7 +195,11 @@ pub struct TaskError {
 
 impl core::fmt::Display for TaskError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: {}", self.failure, self.error)
+        match self.failure {
+            TaskFailure::Returned => write!(f, "{}: {}", self.failure, self.error),
+            // The name is the failure.
+            _ => write!(f, "{}: {}", self.failure, self.error.message()),
+        }
     }
 }
 

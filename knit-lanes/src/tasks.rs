@@ -222,7 +222,8 @@ impl Bound<'_> {
     #[cold]
     fn unknown(&self, function: u16, named: bool) -> Box<(TaskFailure, ErrorValue)> {
         let text = if named {
-            let known: Vec<_> = self.tasks.names().collect();
+            let served = self.tasks.entries.iter().filter(|entry| entry.run.is_some());
+            let known: Vec<_> = served.map(|entry| entry.name.as_str()).collect();
             let name = &self.names[usize::from(function)];
             format!("this worker has no task called `{name}`; it has: {}", known.join(", "))
         } else {

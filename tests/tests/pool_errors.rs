@@ -31,10 +31,7 @@ fn an_error_comes_back_with_its_causes() {
         let outcome = pool.call(remote.fail, ()).wait();
         // KD-30: what fails is an error, not a text.
         let error: Box<dyn std::error::Error + Send + Sync> = outcome.clone().unwrap_err().into();
-        assert_eq!(
-            told(&*error),
-            ["the task failed: Error: outer", "Error: middle", "Error: inner"]
-        );
+        assert_eq!(told(&*error), ["the task failed: outer", "middle", "inner"]);
         let (failure, error) = task_error(outcome);
         assert_eq!(failure, TaskFailure::Returned);
         let messages: Vec<_> = error.chain().map(ErrorValue::message).collect();
