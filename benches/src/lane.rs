@@ -7,7 +7,7 @@ use crate::Failure;
 use knit_cli::floor::{Patience, Peer};
 use knit_proto::{
     CreatorId, Direction, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout,
-    Message, PayloadPlace, Role, SlotIndex, Tag, Version, Word0,
+    PayloadPlace, SlotHeader, SlotIndex, Tag, Version, Word0,
 };
 use knit_ring::{
     ArenaReceiver, ArenaSender, BatchError, ClaimError, Notifier, Receiver, Sender, SharedMemory,
@@ -248,7 +248,7 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
             let first = self.call;
             let mut batch = self.requests.batch();
             while batch.len() < rest {
-                let message = Message {
+                let message = SlotHeader {
                     word0: Word0::Call { function, abort: None },
                     call: first.wrapping_add(batch.len() + 1),
                     tag: Tag::UNDEFINED,
@@ -271,9 +271,9 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
     }
 
     #[inline]
-    fn next(&mut self, function: u16, tag: Tag, place: PayloadPlace) -> Message {
+    fn next(&mut self, function: u16, tag: Tag, place: PayloadPlace) -> SlotHeader {
         self.call = self.call.wrapping_add(1);
-        Message { word0: Word0::Call { function, abort: None }, call: self.call, tag, place }
+        SlotHeader { word0: Word0::Call { function, abort: None }, call: self.call, tag, place }
     }
 
     #[inline]
@@ -294,7 +294,7 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
             }
         };
         let message = taken.header().parse(
-            Role::Response,
+            Direction::Response,
             taken.slot(),
             self.max_payload,
             self.max_payload,
@@ -368,7 +368,7 @@ impl<M: SharedMemory> Worker<M> {
                 patience.spin_forever();
                 continue;
             };
-            let message = taken.header().parse(Role::Request, taken.slot(), max, max)?;
+            let message = taken.header().parse(Direction::Request, taken.slot(), max, max)?;
             if message.call != expected {
                 return Err(format!("call {}, expected {expected}", message.call).into());
             }
@@ -409,7 +409,7 @@ impl<M: SharedMemory> Worker<M> {
                 }
                 _ => return Ok(()),
             };
-            let answer = Message {
+            let answer = SlotHeader {
                 word0: Word0::Answer { rejected: false },
                 call: message.call,
                 tag,

@@ -6,7 +6,7 @@ use core::fmt;
 use knit_proto::Tag;
 
 /// Longest payload that fits the inline area of a slot, in bytes.
-pub const INLINE_BYTES: usize = 512;
+pub const INLINE_BYTES: usize = knit_proto::INLINE_BYTES as usize;
 
 /// A payload in private memory: what a slot says, and its bytes.
 ///

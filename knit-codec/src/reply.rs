@@ -66,6 +66,7 @@ where
 
 /// Why a task has no value to send.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// The task failed with this error.
     #[error(transparent)]

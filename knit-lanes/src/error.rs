@@ -90,12 +90,14 @@ pub enum StartError {
     },
     /// The worker's process lives but did not say that it was ready.
     #[error(
-        "the worker did not say that it was ready within {deadline:?} (it was killed): does its \
-         `main` call `Tasks::serve_if_worker`?"
+        "the worker did not say that it was ready within {deadline:?} (it was killed and {exit}): \
+         does its `main` call `Tasks::serve_if_worker`?"
     )]
     NotReady {
         /// How long it had.
         deadline: Duration,
+        /// How it ended: by the signal that killed it, unless it was quicker.
+        exit: WorkerExit,
     },
     /// The worker broke the protocol while it started.
     #[error("the worker broke the protocol while it started: {0}")]

@@ -12,7 +12,7 @@ use knit_ring::{AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, St
 /// worker: `Doorbell::wake` on [`HostLane::bell`].
 ///
 /// The worker is hostile as far as this type is concerned. The first [`ProtocolViolation`] poisons
-/// the lane: every later operation returns it again, and shared memory is not touched any more.
+/// the lane: every later submission or poll returns it again, and reads and sends nothing more.
 #[derive(Debug)]
 pub struct HostLane<M: SharedMemory> {
     out: Outbox<M>,
@@ -47,7 +47,8 @@ pub struct Answer {
 }
 
 impl<M: SharedMemory> HostLane<M> {
-    /// Announces the host in a segment that it has just created: stores epoch, pid and state.
+    /// Announces the host in a segment that it has just created: stores epoch, pid and state. Do it
+    /// before the worker starts. LANE-5.
     ///
     /// # Errors
     ///
@@ -58,6 +59,7 @@ impl<M: SharedMemory> HostLane<M> {
     /// E6.
     pub fn announce(memory: &M, layout: &Layout, pid: u32) -> Result<(), AttachError> {
         let control = layout.host_control();
+        // Relaxed, as the pid: E6 orders them.
         memory.word(control.epoch)?.store_relaxed(layout.fields().epoch);
         memory.word(control.pid)?.store_relaxed(pid);
         // E6: release store. Epoch and pid are visible before the state.
@@ -89,6 +91,7 @@ impl<M: SharedMemory> HostLane<M> {
             _ => return Err(ProtocolViolation::State { state }.into()),
         }
         let fields = layout.fields();
+        // Relaxed, as the features: E6 ordered them before the state.
         let found = memory.word(theirs.epoch)?.load_relaxed();
         if found != fields.epoch {
             return Err(ProtocolViolation::Epoch { expected: fields.epoch, found }.into());
@@ -99,6 +102,7 @@ impl<M: SharedMemory> HostLane<M> {
             let (offered, accepted) = (offered.bits(), accepted.bits());
             return Err(ProtocolViolation::Features { offered, accepted }.into());
         }
+        // Relaxed: for inspection; nobody decides by it.
         memory.word(mine.features)?.store_relaxed(accepted.bits());
         let stamps = stamps(accepted);
         Ok(Some(Self {

@@ -53,7 +53,7 @@ pub use pool::{Builder, Call, Pool};
 pub use process::WorkerExit;
 pub use tasks::{Task, Tasks, UnknownTask};
 pub use transfer::SendError;
-pub use worker::{EXIT_BOOT_FAILED, EXIT_VIOLATION};
+pub use worker::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION};
 pub use worker_lane::{Request, WorkerLane};
 
 pub use knit_codec as codec;

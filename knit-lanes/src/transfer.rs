@@ -2,8 +2,7 @@
 
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Form, INLINE_BYTES, Layout, Message, PayloadPlace, ProtocolViolation, Role, Tag,
-    Word0,
+    Direction, Form, Layout, PayloadPlace, ProtocolViolation, SlotHeader, Tag, Word0,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, AttachError, ClaimError, OutOfBounds, Receiver,
@@ -84,7 +83,7 @@ impl<M: SharedMemory> Outbox<M> {
             }
             Form::Local => return Err(SendError::Tag(tag)),
         };
-        claim.publish(&Message { word0, call, tag, place });
+        claim.publish(&SlotHeader { word0, call, tag, place });
         Ok(())
     }
 }
@@ -158,7 +157,7 @@ impl From<OutOfBounds> for SendError {
 pub(crate) struct Inbox<M: SharedMemory> {
     receiver: Receiver<M>,
     arena: ArenaReceiver<M>,
-    role: Role,
+    direction: Direction,
     max_payload: u32,
 }
 
@@ -184,10 +183,7 @@ impl<M: SharedMemory> Inbox<M> {
         Ok(Self {
             receiver: Receiver::new(memory, layout.mailbox(direction), stamps)?,
             arena: ArenaReceiver::new(memory, &layout.arena(direction))?,
-            role: match direction {
-                Direction::Request => Role::Request,
-                Direction::Response => Role::Response,
-            },
+            direction,
             max_payload,
         })
     }
@@ -195,17 +191,17 @@ impl<M: SharedMemory> Inbox<M> {
     /// A message, if it is cheap to see one.
     #[inline]
     pub(crate) fn poll(&mut self) -> Result<Option<Received>, ProtocolViolation> {
-        let Self { receiver, arena, role, max_payload } = self;
+        let Self { receiver, arena, direction, max_payload } = self;
         let Some(taken) = receiver.poll()? else { return Ok(None) };
-        read(taken, arena, *role, *max_payload).map(Some)
+        read(taken, arena, *direction, *max_payload).map(Some)
     }
 
     /// A message, if there is one.
     #[inline]
     pub(crate) fn take(&mut self) -> Result<Option<Received>, ProtocolViolation> {
-        let Self { receiver, arena, role, max_payload } = self;
+        let Self { receiver, arena, direction, max_payload } = self;
         let Some(taken) = receiver.take()? else { return Ok(None) };
-        read(taken, arena, *role, *max_payload).map(Some)
+        read(taken, arena, *direction, *max_payload).map(Some)
     }
 
     pub(crate) fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
@@ -218,12 +214,12 @@ impl<M: SharedMemory> Inbox<M> {
 fn read<M: SharedMemory>(
     taken: Taken<'_, M>,
     arena: &mut ArenaReceiver<M>,
-    role: Role,
+    direction: Direction,
     max_payload: u32,
 ) -> Result<Received, ProtocolViolation> {
     const INSIDE: &str = "parsing bounds every stretch of bytes";
     let slot = taken.slot();
-    let message = taken.header().parse(role, slot, arena.capacity(), max_payload)?;
+    let message = taken.header().parse(direction, slot, arena.capacity(), max_payload)?;
     let tag = message.tag;
     let payload = match message.place {
         PayloadPlace::Bare => Payload::bare(tag),
@@ -258,5 +254,3 @@ fn read<M: SharedMemory>(
     taken.release();
     Ok(Received { slot, word0: message.word0, call: message.call, payload, freed: block.is_some() })
 }
-
-const _: () = assert!(INLINE_BYTES as usize == knit_codec::INLINE_BYTES);

@@ -19,6 +19,9 @@ pub const EXIT_BOOT_FAILED: i32 = 78;
 /// Exit status of a worker whose host broke the protocol (`EX_PROTOCOL` of sysexits).
 pub const EXIT_VIOLATION: i32 = 76;
 
+/// Exit status of a worker that had no memory left even for an error value (`EX_OSERR` of sysexits).
+pub const EXIT_NO_ANSWER: i32 = 71;
+
 type Memory = Mapped<Mapping>;
 
 /// Serves calls until the host closes the lane. Returns the exit status.
@@ -142,7 +145,7 @@ impl<'t> Worker<'t> {
                     Ok(()) => Ok(()),
                     Err(error) => {
                         complain(&format_args!("cannot answer: {error}"));
-                        std::process::exit(EXIT_BOOT_FAILED)
+                        std::process::exit(EXIT_NO_ANSWER)
                     }
                 }
             }

@@ -9,7 +9,8 @@ use knit_ring::{AttachError, Notifier, SharedMemory, SharedWord, Waiter};
 /// The worker's end of a lane: polls requests, sends answers.
 ///
 /// It never waits and makes no system call. Where a method says so, the caller must wake the host:
-/// `Doorbell::wake` on [`WorkerLane::bell`]. The host is hostile as far as this type is concerned.
+/// `Doorbell::wake` on [`WorkerLane::bell`]. The host is hostile as far as this type is concerned: the
+/// first [`ProtocolViolation`] poisons the lane, and every later poll or answer returns it again.
 #[derive(Debug)]
 pub struct WorkerLane<M: SharedMemory> {
     inbox: Inbox<M>,
@@ -62,6 +63,7 @@ impl<M: SharedMemory> WorkerLane<M> {
             Some(LaneState::Open | LaneState::Closing) => {}
             _ => return Err(ProtocolViolation::State { state }.into()),
         }
+        // Relaxed: E6 ordered it before the state.
         let found = memory.word(theirs.epoch)?.load_relaxed();
         if found != fields.epoch {
             return Err(ProtocolViolation::Epoch { expected: fields.epoch, found }.into());
@@ -76,6 +78,7 @@ impl<M: SharedMemory> WorkerLane<M> {
             host_state,
             poisoned: None,
         };
+        // Relaxed, all three: E6 orders them.
         memory.word(mine.epoch)?.store_relaxed(fields.epoch);
         memory.word(mine.pid)?.store_relaxed(pid);
         memory.word(mine.features)?.store_relaxed(accepted.bits());

@@ -35,7 +35,8 @@ pub const CONTROL_EPOCH_AT: u32 = 4;
 pub const CONTROL_PARKED_AT: u32 = 8;
 /// Advanced by the writer to wake the other side. WAKE-2.
 pub const CONTROL_BELL_AT: u32 = 12;
-/// Features: optional bits accepted (worker), all bits in force (host). SEG-8.
+/// Features in force, as the writer understands them: required ones and accepted optional ones.
+/// SEG-9.
 pub const CONTROL_FEATURES_AT: u32 = 16;
 /// Process id of the writer in its own pid namespace. Information only.
 pub const CONTROL_PID_AT: u32 = 20;

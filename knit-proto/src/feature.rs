@@ -5,8 +5,9 @@ use core::fmt;
 /// A set of features, one bit each, in one word. SEG-8.
 ///
 /// The creator of a segment offers *required* and *optional* bits. A reader refuses a segment that
-/// requires a bit it does not know, ignores optional bits it does not know, and writes the optional
-/// bits that it accepts into its control line before it says that it is ready.
+/// requires a bit it does not know and ignores optional bits it does not know. Before it says that it
+/// is ready it writes the bits in force into its control line: every required one, and the optional
+/// ones that it accepts. SEG-9.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Features(u32);
 

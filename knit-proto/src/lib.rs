@@ -65,8 +65,8 @@ pub use header::{
 pub use layout::{LANE_BLOCK_AT, Layout, PAGE_BYTES};
 pub use offset::{Span, WordOffset};
 pub use slot::{
-    HEADER_LINE_AT, HEADER_LINE_BYTES, INLINE_BYTES, Message, PayloadPlace, RawSlotHeader, Role,
-    SLOT_STRIDE, STAMP_AT, STAMP_WORD, TASK_WORDS, Word0,
+    HEADER_LINE_AT, HEADER_LINE_BYTES, INLINE_BYTES, PayloadPlace, RawSlotHeader,
+    SLOT_HEADER_WORDS, SLOT_STRIDE, STAMP_AT, STAMP_WORD, SlotHeader, Word0,
 };
 pub use tag::{Form, Tag};
 pub use toggle::{SLOTS, SlotIndex, SlotMask, Toggle, free, pending};

@@ -16,15 +16,6 @@ impl WordOffset {
     pub const fn bytes(self) -> u32 {
         self.0
     }
-
-    /// The word `bytes` further on; `None` on overflow or when that is not a word.
-    #[must_use]
-    pub const fn plus(self, bytes: u32) -> Option<Self> {
-        match self.0.checked_add(bytes) {
-            Some(at) => Self::new(at),
-            None => None,
-        }
-    }
 }
 
 /// A stretch of bytes inside a segment. Start and length are multiples of four, and the end fits
@@ -98,7 +89,6 @@ mod tests {
     fn word_offsets_are_multiples_of_four() {
         assert_eq!(WordOffset::new(8).map(WordOffset::bytes), Some(8));
         assert_eq!(WordOffset::new(6), None);
-        assert_eq!(WordOffset::new(u32::MAX - 3).and_then(|w| w.plus(4)), None);
     }
 
     #[test]

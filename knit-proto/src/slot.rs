@@ -19,7 +19,7 @@
 //!
 //! Words that a tag does not use hold left-overs and mean nothing. MBX-6.
 
-use crate::{ARENA_GRANULE, BlockIndex, Form, ProtocolViolation, SlotIndex, Tag};
+use crate::{ARENA_GRANULE, BlockIndex, Direction, Form, ProtocolViolation, SlotIndex, Tag};
 use static_assertions::const_assert_eq;
 
 /// Distance between two slots, in bytes. MBX-4.
@@ -31,7 +31,7 @@ pub const HEADER_LINE_AT: u32 = INLINE_BYTES;
 /// Length of the header line, in bytes.
 pub const HEADER_LINE_BYTES: u32 = 64;
 /// Words at the start of the header line that describe the message.
-pub const TASK_WORDS: usize = 7;
+pub const SLOT_HEADER_WORDS: usize = 7;
 /// Index of the stamp in the header line.
 pub const STAMP_WORD: u32 = 15;
 /// The stamp, in bytes from the start of the slot.
@@ -44,16 +44,7 @@ const REJECTED: u32 = 1;
 
 /// Words 0 to 6 of a header line, as copied out of a segment. Untrusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct RawSlotHeader(pub [u32; TASK_WORDS]);
-
-/// Which mailbox a header was read from, which settles the meaning of word 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Host to worker.
-    Request,
-    /// Worker to host.
-    Response,
-}
+pub struct RawSlotHeader(pub [u32; SLOT_HEADER_WORDS]);
 
 /// Meaning of word 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +123,7 @@ impl PayloadPlace {
 
 /// A checked slot header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct SlotHeader {
     /// Call or answer.
     pub word0: Word0,
     /// Call id.
@@ -144,16 +135,16 @@ pub struct Message {
 }
 
 impl RawSlotHeader {
-    /// The header words of `message`, unused words zero.
+    /// The words of a checked header, unused ones zero.
     #[inline]
     #[must_use]
-    pub const fn encode(message: &Message) -> Self {
-        let word0 = match message.word0 {
+    pub const fn encode(header: &SlotHeader) -> Self {
+        let word0 = match header.word0 {
             Word0::Call { function, abort: None } => function as u32,
             Word0::Call { function, abort: Some(id) } => function as u32 | (id as u32 + 1) << 16,
             Word0::Answer { rejected } => rejected as u32,
         };
-        let [w3, w4, w5, w6] = match message.place {
+        let [w3, w4, w5, w6] = match header.place {
             PayloadPlace::Bare => [0; 4],
             // The casts take the two halves apart.
             PayloadPlace::Scalar(bits) => [bits as u32, (bits >> 32) as u32, 0, 0],
@@ -164,10 +155,10 @@ impl RawSlotHeader {
                 [start, body, head, block.get()]
             }
         };
-        Self([word0, message.call, message.tag.0, w3, w4, w5, w6])
+        Self([word0, header.call, header.tag.0, w3, w4, w5, w6])
     }
 
-    /// Checks a private copy of a header: tag assigned and possible in a process lane, every length
+    /// Checks a private copy of a header, read from the mailbox of `direction`: tag assigned and possible in a process lane, every length
     /// at most `max_payload`, every arena stretch inside `arena_bytes` of data, flags known.
     ///
     /// # Errors
@@ -176,22 +167,22 @@ impl RawSlotHeader {
     #[inline]
     pub const fn parse(
         &self,
-        role: Role,
+        direction: Direction,
         slot: SlotIndex,
         arena_bytes: u32,
         max_payload: u32,
-    ) -> Result<Message, ProtocolViolation> {
+    ) -> Result<SlotHeader, ProtocolViolation> {
         let [w0, call, tag, w3, w4, w5, w6] = self.0;
-        let word0 = match role {
+        let word0 = match direction {
             // The casts keep sixteen bits of a shifted or masked word.
-            Role::Request => Word0::Call {
+            Direction::Request => Word0::Call {
                 function: w0 as u16,
                 abort: if w0 >> 16 == 0 { None } else { Some((w0 >> 16) as u16 - 1) },
             },
-            Role::Response if w0 & !REJECTED != 0 => {
+            Direction::Response if w0 & !REJECTED != 0 => {
                 return Err(ProtocolViolation::AnswerFlags { slot, flags: w0 });
             }
-            Role::Response => Word0::Answer { rejected: w0 == REJECTED },
+            Direction::Response => Word0::Answer { rejected: w0 == REJECTED },
         };
         let tag = Tag(tag);
         let block = BlockIndex::from_low_bits(w6);
@@ -232,7 +223,7 @@ impl RawSlotHeader {
                 PayloadPlace::ArenaHead { head: w5, block, start: w3, body: w4 }
             }
         };
-        Ok(Message { word0, call, tag, place })
+        Ok(SlotHeader { word0, call, tag, place })
     }
 }
 

@@ -130,7 +130,7 @@ impl ProtocolViolation {
             Self::ArenaBounds { .. } => "ARN-3",
             Self::AnswerFlags { .. } => "MBX-5",
             Self::UnknownCall { .. } => "LANE-2",
-            Self::Features { .. } => "SEG-8",
+            Self::Features { .. } => "SEG-9",
             Self::State { .. } => "LANE-3",
             Self::Epoch { .. } => "LANE-4",
         })

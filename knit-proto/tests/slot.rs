@@ -2,13 +2,13 @@
 //! or the arena.
 
 use knit_proto::{
-    BlockIndex, Form, INLINE_BYTES, Message, PayloadPlace, ProtocolViolation, RawSlotHeader, Role,
-    SLOTS, SlotIndex, Tag, Word0,
+    BlockIndex, Direction, Form, INLINE_BYTES, PayloadPlace, ProtocolViolation, RawSlotHeader,
+    SLOTS, SlotHeader, SlotIndex, Tag, Word0,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
-const ROLES: [Role; 2] = [Role::Request, Role::Response];
+const DIRECTIONS: [Direction; 2] = [Direction::Request, Direction::Response];
 /// Bytes of arena data and longest payload, as a lane can have them.
 const LIMITS: [(u32, u32); 5] =
     [(4096, 1024), (4096, u32::MAX), (64, 64), (u32::MAX, u32::MAX), ((1 << 30) - 64, 64 << 20)];
@@ -34,13 +34,13 @@ const EDGES: [u32; 16] = [
 #[test]
 fn every_message_is_read_back() {
     for tag in Tag::ASSIGNED.iter().copied() {
-        for (role, word0) in word0s() {
+        for (direction, word0) in word0s() {
             for place in places(tag) {
                 for call in [0, 1, u32::MAX] {
-                    let message = Message { word0, call, tag, place };
+                    let message = SlotHeader { word0, call, tag, place };
                     let raw = RawSlotHeader::encode(&message);
                     for slot in (0..SLOTS).filter_map(SlotIndex::new) {
-                        assert_eq!(raw.parse(role, slot, 4096, 1024), Ok(message));
+                        assert_eq!(raw.parse(direction, slot, 4096, 1024), Ok(message));
                     }
                 }
             }
@@ -50,7 +50,7 @@ fn every_message_is_read_back() {
 
 #[test]
 fn the_smallest_and_largest_stretches_are_accepted_and_one_byte_more_is_not() {
-    let len = |raw: RawSlotHeader, max| raw.parse(Role::Request, slot(), 128, max).is_ok();
+    let len = |raw: RawSlotHeader, max| raw.parse(Direction::Request, slot(), 128, max).is_ok();
     let arena = |start, len| RawSlotHeader([0, 0, Tag::BYTES_ARENA.0, start, 0, len, 0]);
     assert!(len(arena(0, 0), 0) && len(arena(128, 0), 0) && len(arena(64, 64), 64));
     assert!(!len(arena(64, 65), 128) && !len(arena(192, 0), 128) && !len(arena(0, 65), 64));
@@ -94,7 +94,7 @@ fn unassigned_and_local_tags_are_refused() {
             Some(Form::Local) => Err(ProtocolViolation::LocalTag { slot: slot(), tag }),
             Some(_) => Ok(()),
         };
-        assert_eq!(raw.parse(Role::Request, slot(), 4096, 1024).map(drop), expected);
+        assert_eq!(raw.parse(Direction::Request, slot(), 4096, 1024).map(drop), expected);
     }
 }
 
@@ -102,7 +102,7 @@ fn unassigned_and_local_tags_are_refused() {
 fn answers_have_one_flag() {
     for flags in EDGES {
         let raw = RawSlotHeader([flags, 0, Tag::NULL.0, 0, 0, 0, 0]);
-        let parsed = raw.parse(Role::Response, slot(), 0, 0).map(|message| message.word0);
+        let parsed = raw.parse(Direction::Response, slot(), 0, 0).map(|message| message.word0);
         match flags {
             0 | 1 => assert_eq!(parsed, Ok(Word0::Answer { rejected: flags == 1 })),
             _ => assert_eq!(parsed, Err(ProtocolViolation::AnswerFlags { slot: slot(), flags })),
@@ -114,7 +114,7 @@ fn answers_have_one_flag() {
 fn every_block_word_names_one_of_32_blocks() {
     for word in EDGES.into_iter().chain(0..64) {
         let raw = RawSlotHeader([0, 0, Tag::BYTES_ARENA.0, 0, 0, 4, word]);
-        let message = raw.parse(Role::Request, slot(), 64, 64).unwrap();
+        let message = raw.parse(Direction::Request, slot(), 64, 64).unwrap();
         assert_eq!(message.place.block().map(BlockIndex::get), Some(word % 32));
     }
 }
@@ -150,11 +150,12 @@ fn slot() -> SlotIndex {
     SlotIndex::new(3).expect("below 32")
 }
 
-fn word0s() -> Vec<(Role, Word0)> {
+fn word0s() -> Vec<(Direction, Word0)> {
     let calls = [(0, None), (u16::MAX, None), (7, Some(0)), (u16::MAX, Some(u16::MAX - 1))];
-    let calls =
-        calls.into_iter().map(|(function, abort)| (Role::Request, Word0::Call { function, abort }));
-    let answers = [false, true].map(|rejected| (Role::Response, Word0::Answer { rejected }));
+    let calls = calls
+        .into_iter()
+        .map(|(function, abort)| (Direction::Request, Word0::Call { function, abort }));
+    let answers = [false, true].map(|rejected| (Direction::Response, Word0::Answer { rejected }));
     calls.chain(answers).collect()
 }
 
@@ -195,12 +196,12 @@ fn places(tag: Tag) -> Vec<PayloadPlace> {
     places
 }
 
-/// Parses in both roles, compares with the naive parser, and checks what was accepted.
+/// Parses in both directions, compares with the naive parser, and checks what was accepted.
 fn check(raw: &RawSlotHeader, arena_bytes: u32, max_payload: u32) {
-    for role in ROLES {
-        let parsed = raw.parse(role, slot(), arena_bytes, max_payload);
-        let naive = naive_accepts(raw, role, arena_bytes, max_payload);
-        assert_eq!(parsed.is_ok(), naive, "{raw:?} {role:?} {arena_bytes} {max_payload}");
+    for direction in DIRECTIONS {
+        let parsed = raw.parse(direction, slot(), arena_bytes, max_payload);
+        let naive = naive_accepts(raw, direction, arena_bytes, max_payload);
+        assert_eq!(parsed.is_ok(), naive, "{raw:?} {direction:?} {arena_bytes} {max_payload}");
         match parsed {
             Ok(message) => check_message(raw, &message, arena_bytes, max_payload),
             Err(violation) => assert!(!violation.clause().id().is_empty()),
@@ -208,7 +209,7 @@ fn check(raw: &RawSlotHeader, arena_bytes: u32, max_payload: u32) {
     }
 }
 
-fn check_message(raw: &RawSlotHeader, message: &Message, arena_bytes: u32, max_payload: u32) {
+fn check_message(raw: &RawSlotHeader, message: &SlotHeader, arena_bytes: u32, max_payload: u32) {
     let (inline, arena) = match message.place {
         PayloadPlace::Bare | PayloadPlace::Scalar(_) => (0, None),
         PayloadPlace::Inline { len } => (len, None),
@@ -228,17 +229,22 @@ fn check_message(raw: &RawSlotHeader, message: &Message, arena_bytes: u32, max_p
     // What was understood is written the same way, words that do not count aside.
     let again = RawSlotHeader::encode(message);
     assert_eq!((again.0[0], again.0[1], again.0[2]), (raw.0[0], raw.0[1], raw.0[2]));
-    let role = match message.word0 {
-        Word0::Call { .. } => Role::Request,
-        Word0::Answer { .. } => Role::Response,
+    let direction = match message.word0 {
+        Word0::Call { .. } => Direction::Request,
+        Word0::Answer { .. } => Direction::Response,
     };
-    assert_eq!(again.parse(role, slot(), arena_bytes, max_payload), Ok(*message));
+    assert_eq!(again.parse(direction, slot(), arena_bytes, max_payload), Ok(*message));
 }
 
 /// The rules of the slot header, written down again from the list of tags, at 64 bits.
-fn naive_accepts(raw: &RawSlotHeader, role: Role, arena_bytes: u32, max_payload: u32) -> bool {
+fn naive_accepts(
+    raw: &RawSlotHeader,
+    direction: Direction,
+    arena_bytes: u32,
+    max_payload: u32,
+) -> bool {
     let [w0, _, tag, w3, w4, w5, _] = raw.0.map(u64::from);
-    if role == Role::Response && w0 > 1 {
+    if direction == Direction::Response && w0 > 1 {
         return false;
     }
     let inline = |len: u64| len <= 512;

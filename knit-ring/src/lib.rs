@@ -13,7 +13,7 @@
 //! The happens-before edges that all of this rests on are listed in [`edges`].
 //!
 //! ```
-//! use knit_proto::{MailboxLayout, Message, PayloadPlace, Span, Tag, Word0};
+//! use knit_proto::{MailboxLayout, SlotHeader, PayloadPlace, Span, Tag, Word0};
 //! use knit_ring::{HeapMemory, Receiver, Sender, SharedMemory, Stamps};
 //!
 //! let memory = HeapMemory::zeroed(256 + 4 * 576)?;
@@ -24,7 +24,7 @@
 //!
 //! let claim = sender.claim()?;
 //! claim.deposit(b"hello")?;
-//! claim.publish(&Message {
+//! claim.publish(&SlotHeader {
 //!     word0: Word0::Call { function: 0, abort: None },
 //!     call: 7,
 //!     tag: Tag::STRING_INLINE,

@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use knit_proto::{
-    HEADER_LINE_AT, INLINE_BYTES, MailboxLayout, RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex,
-    SlotMask, TASK_WORDS,
+    HEADER_LINE_AT, INLINE_BYTES, MailboxLayout, RawSlotHeader, SLOT_HEADER_WORDS, SLOT_STRIDE,
+    STAMP_AT, SlotIndex, SlotMask,
 };
 
 /// Whether the sender of a mailbox stamps its slots, as the two sides negotiated it.
@@ -68,7 +68,7 @@ impl<M: SharedMemory> Slots<M> {
 
     #[inline(always)]
     pub(crate) fn header(&self, slot: SlotIndex) -> RawSlotHeader {
-        let mut words = [0; TASK_WORDS];
+        let mut words = [0; SLOT_HEADER_WORDS];
         self.area
             .load_words(slot.get() * SLOT_STRIDE + HEADER_LINE_AT, &mut words)
             .expect("the slot is in the area");

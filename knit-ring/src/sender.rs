@@ -5,8 +5,8 @@ use crate::{OutOfBounds, SharedMemory, SharedWord};
 use alloc::boxed::Box;
 use core::fmt;
 use knit_proto::{
-    MailboxLayout, Message, ProtocolViolation, RawSlotHeader, SLOTS, SlotIndex, SlotMask, Toggle,
-    free, pending,
+    MailboxLayout, ProtocolViolation, RawSlotHeader, SLOTS, SlotHeader, SlotIndex, SlotMask,
+    Toggle, free, pending,
 };
 
 /// The sending end of a mailbox: claim a free slot, deposit, publish.
@@ -183,7 +183,7 @@ impl<M: SharedMemory> Claimed<'_, M> {
     ///
     /// E1, then E3.
     #[inline(always)]
-    pub fn publish(self, message: &Message) -> SlotIndex {
+    pub fn publish(self, message: &SlotHeader) -> SlotIndex {
         self.sender.slots.set_header(self.slot, &RawSlotHeader::encode(message));
         self.sender.publish(self.slot.mask());
         self.sender.stamp(self.slot);
@@ -207,7 +207,7 @@ impl<M: SharedMemory> Batch<'_, M> {
     /// As [`Sender::claim`]; [`BatchError::OutOfBounds`] for more than 512 bytes. The messages added
     /// before stay in the batch.
     #[inline]
-    pub fn add(&mut self, message: &Message, inline: &[u8]) -> Result<SlotIndex, BatchError> {
+    pub fn add(&mut self, message: &SlotHeader, inline: &[u8]) -> Result<SlotIndex, BatchError> {
         let slot = self.sender.next_free(self.ready)?;
         self.sender.slots.deposit(slot, inline)?;
         self.sender.slots.set_header(slot, &RawSlotHeader::encode(message));

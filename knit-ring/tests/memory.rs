@@ -1,9 +1,9 @@
 //! Real memory: copies of every length, bounds, and two threads that call each other through it.
 
 use knit_proto::{
-    ARENA_DATA_AT, ArenaLayout, ControlLayout, EXTENSION_BYTES, HOST_CONTROL_AT, INLINE_BYTES,
-    MailboxLayout, Message, PayloadPlace, Role, SECTOR_BYTES, SLOT_STRIDE, SLOTS, Span, Tag,
-    WORKER_CONTROL_AT, Word0, WordOffset,
+    ARENA_DATA_AT, ArenaLayout, ControlLayout, Direction, EXTENSION_BYTES, HOST_CONTROL_AT,
+    INLINE_BYTES, MailboxLayout, PayloadPlace, SECTOR_BYTES, SLOT_STRIDE, SLOTS, SlotHeader, Span,
+    Tag, WORKER_CONTROL_AT, Word0, WordOffset,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Receiver, Sender, SharedBytes,
@@ -192,7 +192,7 @@ fn exchange_messages<M: SharedMemory>(ours: &M, theirs: &M, stamps: Stamps) {
             continue;
         };
         pause.over();
-        let message = taken.header().parse(Role::Request, taken.slot(), 0, 0).unwrap();
+        let message = taken.header().parse(Direction::Request, taken.slot(), 0, 0).unwrap();
         assert_eq!(message, inline_message(call, inline_len(call)));
         let mut seen = vec![0; inline_len(call)];
         taken.snapshot(&mut seen).unwrap();
@@ -258,7 +258,7 @@ fn exchange_payloads<M: SharedMemory>(ours: &M, theirs: &M) {
         pause.over();
         let message = taken
             .header()
-            .parse(Role::Request, taken.slot(), blocks.capacity(), LONGEST_PAYLOAD)
+            .parse(Direction::Request, taken.slot(), blocks.capacity(), LONGEST_PAYLOAD)
             .unwrap();
         let PayloadPlace::Arena { block, start, len } = message.place else {
             panic!("call {call} has its payload in the arena")
@@ -444,8 +444,8 @@ fn arena_len(call: u32) -> u32 {
     (call.wrapping_mul(2_654_435_761) % (LONGEST_PAYLOAD + 1)) >> (call % 4 * 2)
 }
 
-fn inline_message(call: u32, len: usize) -> Message {
-    Message {
+fn inline_message(call: u32, len: usize) -> SlotHeader {
+    SlotHeader {
         word0: Word0::Call { function: call as u16, abort: None },
         call,
         tag: Tag::BYTES_INLINE,
@@ -453,6 +453,11 @@ fn inline_message(call: u32, len: usize) -> Message {
     }
 }
 
-fn arena_message(call: u32, place: PayloadPlace) -> Message {
-    Message { word0: Word0::Call { function: 0, abort: None }, call, tag: Tag::BYTES_ARENA, place }
+fn arena_message(call: u32, place: PayloadPlace) -> SlotHeader {
+    SlotHeader {
+        word0: Word0::Call { function: 0, abort: None },
+        call,
+        tag: Tag::BYTES_ARENA,
+        place,
+    }
 }

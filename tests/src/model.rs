@@ -1,6 +1,6 @@
 //! What the models send, and the loops around it.
 
-use knit_proto::{Message, PayloadPlace, ProtocolViolation, Tag, Word0};
+use knit_proto::{PayloadPlace, ProtocolViolation, SlotHeader, Tag, Word0};
 use knit_ring::{ClaimError, Receiver, Sender, SharedMemory, Taken};
 
 /// A message as the receiver saw it: call id and the first four bytes of its inline area.
@@ -8,8 +8,8 @@ pub type Seen = (u32, u32);
 
 /// Call `call` with four bytes inline.
 #[must_use]
-pub const fn message(call: u32) -> Message {
-    Message {
+pub const fn message(call: u32) -> SlotHeader {
+    SlotHeader {
         word0: Word0::Call { function: 0, abort: None },
         call,
         tag: Tag::BYTES_INLINE,

@@ -2,8 +2,8 @@
 //! what was not has left no trace, and the other party neither fails nor hangs.
 
 use knit_proto::{
-    BlockIndex, CreatorId, Features, Geometry, HeaderError, HeaderFields, LaneKind, Layout,
-    Message, PayloadPlace, RawSlotHeader, Role, SlotIndex, Tag, Version, Word0, WordOffset,
+    BlockIndex, CreatorId, Direction, Features, Geometry, HeaderError, HeaderFields, LaneKind,
+    Layout, PayloadPlace, RawSlotHeader, SlotHeader, SlotIndex, Tag, Version, Word0, WordOffset,
     ready_word,
 };
 use knit_ring::{
@@ -240,8 +240,8 @@ fn drain(receiver: &mut Receiver<HeapMemory>) -> Vec<u32> {
     calls
 }
 
-fn arena_message(call: u32, block: BlockIndex, start: u32) -> Message {
-    Message {
+fn arena_message(call: u32, block: BlockIndex, start: u32) -> SlotHeader {
+    SlotHeader {
         word0: Word0::Call { function: 0, abort: None },
         call,
         tag: Tag::BYTES_ARENA,
@@ -281,7 +281,7 @@ fn read_arena<M: SharedMemory>(
     slot: SlotIndex,
     arena: &ArenaReceiver<M>,
 ) -> (u32, BlockIndex) {
-    let message = header.parse(Role::Request, slot, arena.capacity(), 1024).unwrap();
+    let message = header.parse(Direction::Request, slot, arena.capacity(), 1024).unwrap();
     let PayloadPlace::Arena { block, start, len } = message.place else {
         panic!("the script sends arena payloads")
     };

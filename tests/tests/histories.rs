@@ -1,7 +1,7 @@
 //! Random histories of one thread against plain reference models: what is delivered, when a mailbox
 //! or an arena is full, and what the ends say about themselves.
 
-use knit_proto::{INLINE_BYTES, Message, PayloadPlace, SlotMask, Tag, Word0};
+use knit_proto::{INLINE_BYTES, PayloadPlace, SlotHeader, SlotMask, Tag, Word0};
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, BatchError, ClaimError, HeapMemory, Receiver, Sender,
     Stamps,
@@ -103,8 +103,8 @@ fn bytes(call: u32, len: usize) -> Vec<u8> {
     (0..len).map(|at| (call as usize * 31 + at * 7) as u8).collect()
 }
 
-fn inline(call: u32, len: usize) -> Message {
-    Message {
+fn inline(call: u32, len: usize) -> SlotHeader {
+    SlotHeader {
         word0: Word0::Call { function: call as u16, abort: None },
         call,
         tag: Tag::BYTES_INLINE,

@@ -2,8 +2,8 @@
 //! never panic, and what they say about their own blocks and slots stays true.
 
 use knit_proto::{
-    BlockIndex, CreatorId, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout,
-    PayloadPlace, ProtocolViolation, RawSlotHeader, Role, SLOT_STRIDE, STAMP_AT, SlotIndex,
+    BlockIndex, CreatorId, Direction, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind,
+    Layout, PayloadPlace, ProtocolViolation, RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex,
     SlotMask, Version, WordOffset,
 };
 use knit_ring::{
@@ -374,8 +374,9 @@ fn receive_something<M: SharedMemory>(
         Ok(Some(taken)) => {
             assert!(taken.slot().get() < lane.mailbox.slot_count());
             assert!(!held.contains(&taken.slot()), "taken again before it was released");
-            let role = if noise.below(2) == 0 { Role::Request } else { Role::Response };
-            read_anything(&taken.header(), role, taken.slot(), &taken, arena);
+            let direction =
+                if noise.below(2) == 0 { Direction::Request } else { Direction::Response };
+            read_anything(&taken.header(), direction, taken.slot(), &taken, arena);
             if noise.below(2) == 0 {
                 held.insert(taken.slot());
                 taken.finish();
@@ -397,12 +398,12 @@ fn receive_something<M: SharedMemory>(
 /// Whatever the header says: what parsing accepts can be copied.
 fn read_anything<M: SharedMemory>(
     header: &RawSlotHeader,
-    role: Role,
+    direction: Direction,
     slot: SlotIndex,
     taken: &Taken<'_, M>,
     arena: &mut ArenaReceiver<M>,
 ) {
-    let message = match header.parse(role, slot, arena.capacity(), 2048) {
+    let message = match header.parse(direction, slot, arena.capacity(), 2048) {
         Ok(message) => message,
         Err(violation) => return check_clause(violation),
     };

@@ -4,7 +4,9 @@
 //! fresh, so nothing but the free word orders the second payload after the receiver's reads of the
 //! first. With a third payload a slot is used again as well.
 
-use knit_proto::{Message, PayloadPlace, ProtocolViolation, RawSlotHeader, Role, Tag, Word0};
+use knit_proto::{
+    Direction, PayloadPlace, ProtocolViolation, RawSlotHeader, SlotHeader, Tag, Word0,
+};
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, Receiver, Sender, SharedMemory, Stamps,
 };
@@ -103,7 +105,7 @@ fn send<M: SharedMemory>(
             }
         }
     };
-    let message = Message {
+    let message = SlotHeader {
         word0: Word0::Call { function: 0, abort: None },
         call,
         tag: Tag::BYTES_ARENA,
@@ -131,7 +133,7 @@ fn receive<M: SharedMemory>(
             continue;
         };
         let header: RawSlotHeader = taken.header();
-        let message = header.parse(Role::Request, taken.slot(), arena.capacity(), 64)?;
+        let message = header.parse(Direction::Request, taken.slot(), arena.capacity(), 64)?;
         let PayloadPlace::Arena { block, start, .. } = message.place else {
             panic!("every message of this model is in the arena");
         };

@@ -72,7 +72,10 @@ fn a_program_that_never_says_ready_is_ended() {
         let start = Instant::now();
         let error = start_error("/bin/sleep", [&seconds]);
         match &error {
-            StartError::NotReady { deadline } => assert_eq!(*deadline, Duration::from_millis(300)),
+            StartError::NotReady { deadline, exit } => {
+                assert_eq!(*deadline, Duration::from_millis(300));
+                assert_eq!(*exit, WorkerExit::Signal(9));
+            }
             other => panic!("{other:?}"),
         }
         assert!(error.to_string().contains("serve_if_worker"), "{error}");

@@ -2,8 +2,8 @@
 //! what is used.
 
 use knit_proto::{
-    CreatorId, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout, Role, SLOT_STRIDE,
-    STAMP_AT, Version,
+    CreatorId, Direction, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout,
+    SLOT_STRIDE, STAMP_AT, Version,
 };
 use knit_ring::{
     ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Notifier, Receiver, Sender, SharedMemory,
@@ -117,7 +117,7 @@ fn use_taken<M: SharedMemory>(taken: Taken<'_, M>, lane: &Lane) {
     let mut bytes = [0; 4];
     taken.snapshot(&mut bytes).unwrap();
     let capacity = lane.arena.data().len();
-    let parsed = taken.header().parse(Role::Request, taken.slot(), capacity, 512).unwrap();
+    let parsed = taken.header().parse(Direction::Request, taken.slot(), capacity, 512).unwrap();
     assert_eq!(bytes, payload(parsed.call));
 }
 

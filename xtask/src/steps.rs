@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step::new("tidy", &["run", "--quiet", "--package", "xtask", "--", "tidy"]),
     // Unit tests, integration tests with real processes, models, examples, documentation examples.
     Step::new("tests", &["test", "--workspace", "--all-features", "--no-fail-fast"]),
+    Step::new("example", &["run", "--quiet", "--package", "knit-lanes", "--example", "square"]),
     // The crates that others embed, each as small as it gets.
     Step::new("knit-proto alone", &["check", "--quiet", "--package", "knit-proto"]),
     Step::new("knit-codec without features", &["check", "--quiet", "--package", "knit-codec"]),

@@ -21,6 +21,7 @@ pub(crate) fn run() -> ExitCode {
     nothing_unfinished(&tree, &mut findings);
     clauses_listed_and_used(&tree, &mut findings);
     edges_have_models(&tree, &mut findings);
+    readme_shows_the_example(&tree, &mut findings);
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
@@ -153,6 +154,17 @@ fn edges_have_models(tree: &Tree, findings: &mut Vec<String>) {
         if !text.contains("fn model_rejects_") {
             findings.push(format!("edges.rs names {model}, which has no `model_rejects_` test"));
         }
+    }
+}
+
+/// The program of the README is the example that the build compiles and the tests run.
+fn readme_shows_the_example(tree: &Tree, findings: &mut Vec<String>) {
+    let readme = tree.text("README.md");
+    let shown = readme.split_once("```rust\n").and_then(|(_, rest)| rest.split_once("```"));
+    let example = tree.text("knit-lanes/examples/square.rs");
+    let code = example.split_once("\n\n").map(|(_, code)| code);
+    if shown.map(|(code, _)| code) != code || code.is_none() {
+        findings.push("README.md shows another program than knit-lanes/examples/square.rs".into());
     }
 }
 

@@ -8,7 +8,8 @@
 //!   After a bounded spin one thread of each lane sleeps on the lane's bell; others that wait for
 //!   the same lane sleep until their own call is done, or until it is their turn.
 //! - The *driver* thread does the same for what nobody waits for in that way: futures, calls whose
-//!   handle was dropped, the queue, and workers that start. It sleeps while there is nothing of that.
+//!   handle was dropped, the queue, and workers that start. While any call is with a worker it also
+//!   looks at every lane now and then; with no call under way it sleeps.
 //! - A *supervisor* thread for each lane starts the worker's process, sleeps until it ends, fails
 //!   the calls that were with it, and starts another one.
 

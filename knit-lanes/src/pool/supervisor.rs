@@ -103,7 +103,7 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
             let ended = lane.ended(shared, exit);
             shared.driver.ring_local();
             // It may have become ready at the last moment.
-            let late = StartError::NotReady { deadline: shared.ready_timeout };
+            let late = StartError::NotReady { deadline: shared.ready_timeout, exit };
             return if ended.was_open { Ok(exit) } else { Err(late) };
         }
     };

@@ -29,7 +29,8 @@ pub(super) unsafe fn snapshot(from: *mut u8, into: &mut [u8]) {
     if into.len() >= STRING_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
         // SAFETY: `string_copy` requires readable source bytes: C1; writable destination bytes:
         // `into` is a live exclusive slice of that length; no overlap: `into` is private memory,
-        // which C2 keeps apart from the shared bytes.
+        // which C2 keeps apart from the shared bytes. The peer may write the source meanwhile: see
+        // SECURITY.md, "Memory that another process writes", point 3.
         unsafe { string_copy(from, into.as_mut_ptr(), into.len()) };
         return;
     }
@@ -61,6 +62,7 @@ pub(super) unsafe fn deposit(into: *mut u8, from: &[u8]) {
         tail = &from[at..];
         // SAFETY: `string_copy` requires readable source bytes: `from` is a live slice; writable
         // destination bytes: C1; no overlap: C2 keeps private memory apart from the shared bytes.
+        // The peer may access the destination meanwhile: SECURITY.md, point 3.
         unsafe { string_copy(from.as_ptr(), into, at) };
     }
     let mut words = tail.chunks_exact(4);

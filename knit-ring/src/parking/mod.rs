@@ -113,6 +113,7 @@ impl<M: SharedMemory> Notifier<M> {
     #[cold]
     pub fn advance(&mut self) {
         self.rung = self.rung.wrapping_add(1);
+        // Release, with the acquire of the ticket: no edge rests on it, the bell only ends waits.
         self.bell.store_release(self.rung);
     }
 

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each user misbehaves in some of the ways")]
 
 use knit_proto::{
-    ArenaLayout, Direction, HEADER_LINE_AT, Layout, MailboxLayout, SLOT_STRIDE, STAMP_AT,
-    TASK_WORDS, WordOffset,
+    ArenaLayout, Direction, HEADER_LINE_AT, Layout, MailboxLayout, SLOT_HEADER_WORDS, SLOT_STRIDE,
+    STAMP_AT, WordOffset,
 };
 use knit_ring::{Mapped, Mapping, SharedBytes, SharedMemory, SharedWord};
 
@@ -33,7 +33,7 @@ impl Forge {
     }
 
     /// Publishes a message with these header words in the next slot.
-    pub fn send(&mut self, header: [u32; TASK_WORDS]) {
+    pub fn send(&mut self, header: [u32; SLOT_HEADER_WORDS]) {
         let slot = self.next;
         self.write(slot, header);
         self.toggle(slot);
@@ -42,14 +42,14 @@ impl Forge {
     }
 
     /// Stamps the next slot with this header, but does not publish it.
-    pub fn stamp_unpublished(&mut self, header: [u32; TASK_WORDS]) {
+    pub fn stamp_unpublished(&mut self, header: [u32; SLOT_HEADER_WORDS]) {
         let slot = self.next;
         self.write(slot, header);
         self.stamp(slot);
         self.next = (slot + 1) % 32;
     }
 
-    pub fn write(&self, slot: u32, header: [u32; TASK_WORDS]) {
+    pub fn write(&self, slot: u32, header: [u32; SLOT_HEADER_WORDS]) {
         let slots = self.memory.bytes(self.mailbox.slots()).expect("inside the segment");
         slots.store_words(slot * SLOT_STRIDE + HEADER_LINE_AT, &header).expect("inside the slots");
     }
@@ -89,7 +89,7 @@ pub fn word(memory: &Memory, at: WordOffset) -> <Memory as SharedMemory>::Word {
 }
 
 /// Header words: flags or function, call id, tag, then words 3 to 6.
-pub fn header(word0: u32, call: u32, tag: u32, rest: [u32; 4]) -> [u32; TASK_WORDS] {
+pub fn header(word0: u32, call: u32, tag: u32, rest: [u32; 4]) -> [u32; SLOT_HEADER_WORDS] {
     let [w3, w4, w5, w6] = rest;
     [word0, call, tag, w3, w4, w5, w6]
 }
