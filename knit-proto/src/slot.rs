@@ -136,7 +136,7 @@ pub struct SlotHeader {
 
 impl RawSlotHeader {
     /// The words of a checked header, unused ones zero.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn encode(header: &SlotHeader) -> Self {
         let word0 = match header.word0 {
@@ -164,7 +164,7 @@ impl RawSlotHeader {
     /// # Errors
     ///
     /// The first clause that the words break, with the offending values.
-    #[inline]
+    #[inline(always)]
     pub const fn parse(
         &self,
         direction: Direction,

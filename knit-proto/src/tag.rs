@@ -37,7 +37,7 @@ macro_rules! tags {
             pub const ASSIGNED: &[Self] = &[$(Self::$name),*];
 
             /// Where the bytes of this tag's payload are; `None` when the tag is not assigned.
-            #[inline]
+            #[inline(always)]
             #[must_use]
             pub const fn form(self) -> Option<Form> {
                 match self.0 {
