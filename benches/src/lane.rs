@@ -227,7 +227,7 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
     #[inline]
     fn send(&mut self, function: u16) -> Result<(), Failure> {
         let message = self.next(function, Tag::UNDEFINED, PayloadPlace::Bare);
-        let mut patience = Patience::new();
+        let mut patience = Patience::relaxed();
         loop {
             match self.requests.claim() {
                 Ok(claim) => {
@@ -242,7 +242,7 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
 
     #[inline]
     fn send_batch(&mut self, function: u16, messages: u32) -> Result<(), Failure> {
-        let mut patience = Patience::new();
+        let mut patience = Patience::relaxed();
         let mut rest = messages;
         while rest > 0 {
             let first = self.call;
@@ -286,7 +286,7 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
     /// Waits for the answer to the last call and copies its payload.
     #[inline]
     fn answer(&mut self, into: &mut [u8]) -> Result<PayloadPlace, Failure> {
-        let mut patience = Patience::new();
+        let mut patience = Patience::relaxed();
         let taken = loop {
             match self.responses.poll()? {
                 Some(taken) => break taken,
@@ -357,7 +357,7 @@ impl<M: SharedMemory> Worker<M> {
     pub fn serve(&mut self) -> Result<(), Failure> {
         let max = self.max_payload;
         let mut private = vec![0; max as usize];
-        let mut patience = Patience::new();
+        let mut patience = Patience::relaxed();
         let (mut expected, mut counted, mut unreleased) = (1_u32, 0_u64, 0_u32);
         loop {
             let Some(taken) = self.requests.poll()? else {

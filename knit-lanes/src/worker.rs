@@ -7,7 +7,7 @@ use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{LaneState, ProtocolViolation};
 use knit_ring::{
-    Doorbell, FutexBell, Mapped, Mapping, MemfdError, SegmentError, Waiter, attach_segment,
+    Doorbell, FutexBell, Mapped, Mapping, MemfdError, Relax, SegmentError, Waiter, attach_segment,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -102,11 +102,13 @@ impl<'t> Worker<'t> {
     /// Serves requests until none has come for as long as the worker spins.
     fn serve_while_busy(&mut self) -> Result<(), ProtocolViolation> {
         let mut spin = Spin::new(self.spin);
+        let mut relax = Relax::new();
         loop {
             match self.lane.poll()? {
                 Some(request) => {
                     self.answer(request)?;
                     spin = Spin::new(self.spin);
+                    relax = Relax::new();
                 }
                 None if spin.over() => {
                     // What polling may have missed, the publish word tells.
@@ -116,7 +118,7 @@ impl<'t> Worker<'t> {
                     }
                     spin = Spin::new(self.spin);
                 }
-                None => core::hint::spin_loop(),
+                None => relax.moment(),
             }
         }
     }

@@ -8,7 +8,8 @@
 //! - [`Sender`] and [`Receiver`] are the two ends of a mailbox: claim, deposit, publish; pending,
 //!   take, snapshot, release.
 //! - [`ArenaSender`] and [`ArenaReceiver`] move payloads that do not fit a slot.
-//! - [`Notifier`] and [`Waiter`] put an idle side to sleep and wake it.
+//! - [`Relax`] is the moment between two polls; [`Notifier`] and [`Waiter`] put an idle side to sleep
+//!   and wake it.
 //!
 //! The happens-before edges that all of this rests on are listed in [`edges`].
 //!
@@ -51,6 +52,7 @@ mod mailbox;
 mod mem;
 mod parking;
 mod receiver;
+mod relax;
 mod segment;
 mod sender;
 
@@ -68,4 +70,5 @@ pub use mem::{
 };
 pub use parking::{Doorbell, Notifier, Ticket, Waiter, Woken};
 pub use receiver::{Receiver, Taken};
+pub use relax::Relax;
 pub use sender::{Batch, BatchError, ClaimError, Claimed, Sender};

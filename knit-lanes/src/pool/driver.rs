@@ -4,7 +4,7 @@
 use super::shared::Shared;
 use crate::worker::Spin;
 use core::time::Duration;
-use knit_ring::{FutexBell, MAX_BELLS};
+use knit_ring::{FutexBell, MAX_BELLS, Relax};
 use std::time::Instant;
 
 /// Time between two looks at calls that somebody is expected to wait for.
@@ -48,6 +48,7 @@ fn rest(shared: &Shared, local: u32) {
 /// Drives every lane while `wanted` and until `deadline`.
 fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn() -> bool) {
     let mut spin = Spin::new(shared.spin);
+    let mut relax = Relax::new();
     loop {
         let local = shared.driver.local();
         let remaining = deadline.map(|end| end.saturating_duration_since(Instant::now()));
@@ -56,10 +57,11 @@ fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn() -> bool) 
         }
         if shared.lanes.iter().fold(false, |any, lane| lane.glance(shared) | any) {
             spin = Spin::new(shared.spin);
+            relax = Relax::new();
         } else if spin.over() {
             sleep(shared, local, remaining, &wanted);
         } else {
-            core::hint::spin_loop();
+            relax.moment();
         }
     }
 }

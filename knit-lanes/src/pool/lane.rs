@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use knit_codec::Payload;
 use knit_proto::{Layout, SLOTS};
-use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping};
+use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(super) type Memory = Mapped<Mapping>;
@@ -164,14 +164,19 @@ impl Lane {
     /// As [`Self::glance`]. When the answer to `call` is there, it is returned and not stored: nobody
     /// but the calling thread may wait for it.
     #[inline]
-    pub(super) fn glance_for(&self, shared: &Shared, call: &Arc<CallState>) -> Option<Outcome> {
+    pub(super) fn glance_for(
+        &self,
+        shared: &Shared,
+        call: &Arc<CallState>,
+        relax: &mut Relax,
+    ) -> Option<Outcome> {
         let mut poll = Poll::glance(Some(call));
         let mut core = self.try_lock()?;
         for _ in 0..GLANCES_PER_LOCK {
             if core.poll(self.index, shared, &mut poll) {
                 break;
             }
-            core::hint::spin_loop();
+            relax.moment();
         }
         drop(core);
         shared.wake(core::mem::take(&mut poll.wakes));

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::{Limits, Payload};
 use knit_proto::{CreatorId, Geometry};
-use knit_ring::FutexPair;
+use knit_ring::{FutexPair, Relax};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -256,11 +256,12 @@ impl Shared {
     /// deadline, or when somebody took the outcome before.
     #[inline]
     pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) -> Option<Outcome> {
+        let mut relax = Relax::new();
         let mut spin = Spin::new(self.spin.min(remaining(deadline).unwrap_or(Duration::MAX)));
         while !call.is_done() {
             match call.lane() {
                 Some(lane) if call.is_unwatched() => {
-                    if let Some(outcome) = self.lanes[lane].glance_for(self, call) {
+                    if let Some(outcome) = self.lanes[lane].glance_for(self, call, &mut relax) {
                         call.taken();
                         return Some(outcome);
                     }
@@ -271,7 +272,7 @@ impl Shared {
                 self.wait_asleep(call, deadline);
                 break;
             }
-            core::hint::spin_loop();
+            relax.moment();
         }
         call.take_outcome()
     }

@@ -107,6 +107,18 @@ pub(super) unsafe fn store_words(into: *mut u8, words: &[u32]) {
     }
 }
 
+/// Waits until earlier loads have completed. Elsewhere than on x86-64: the usual hint.
+#[inline(always)]
+pub(crate) fn wait_for_loads() {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: `_mm_lfence` requires SSE2, which every x86-64 target has. It touches no memory.
+    unsafe {
+        core::arch::x86_64::_mm_lfence();
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    core::hint::spin_loop();
+}
+
 /// # Safety
 ///
 /// The word `at` bytes after `base` is aligned, mapped, and accessed as [`snapshot`]'s C2 says.

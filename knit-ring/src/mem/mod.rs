@@ -10,6 +10,7 @@ mod mapped;
 #[cfg(feature = "mapped")]
 mod memfd;
 
+pub(crate) use copy::wait_for_loads;
 pub use heap::{HeapBlock, HeapMemory};
 pub use mapped::{Backing, Mapped, MappedBytes, MappedWord};
 #[cfg(feature = "mapped")]
