@@ -1,8 +1,9 @@
 //! Small layouts for models and tests.
 
 use knit_proto::{
-    ARENA_DATA_AT, ArenaLayout, ControlLayout, EXTENSION_BYTES, HOST_CONTROL_AT, MailboxLayout,
-    SECTOR_BYTES, SLOT_STRIDE, Span, WORKER_CONTROL_AT,
+    ARENA_DATA_AT, ArenaLayout, ControlLayout, CreatorId, EXTENSION_BYTES, Features, Geometry,
+    HOST_CONTROL_AT, HeaderFields, LaneKind, MailboxLayout, SECTOR_BYTES, SLOT_STRIDE, Span,
+    Version, WORKER_CONTROL_AT,
 };
 
 /// One direction of a lane with fewer slots and a smaller arena than on the wire.
@@ -18,6 +19,24 @@ pub struct Lane {
     pub receiver: ControlLayout,
     /// Bytes of memory that all of this takes.
     pub bytes: u32,
+}
+
+/// What the header of a small segment says: arenas of 4096 bytes, `reserved` of the request arena
+/// reserved, room for `signals` abort signals.
+#[must_use]
+pub fn header_fields(reserved: u32, signals: u32) -> HeaderFields {
+    HeaderFields {
+        version: Version::CURRENT,
+        required: Features::NONE,
+        optional: Features::SUPPORTED,
+        epoch: 1,
+        creator: CreatorId::default(),
+        kind: LaneKind::Process,
+        geometry: Geometry::new(4096, 4096, signals).expect("small arenas"),
+        tasks: 0,
+        request_reserved: reserved,
+        response_reserved: 0,
+    }
 }
 
 /// A lane with `slots` slots and an arena of one granule.

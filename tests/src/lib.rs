@@ -25,7 +25,7 @@ mod weaken;
 pub use crash::{CrashMemory, Stop, StopBehaviour, Stopped, until_stop};
 pub use explore::{Bounds, Explored, Rejection, explore, reject};
 pub use fetch_count::{FetchCount, Fetches};
-pub use geometry::{Lane, arena_lane, lane};
+pub use geometry::{Lane, arena_lane, header_fields, lane};
 pub use hostile::{EDGES, Hostile, HostileMemory, Noise};
 pub use intercept::{Intercept, Intercepted, InterceptedBytes, InterceptedWord};
 pub use loom_memory::{LoomBell, LoomBytes, LoomMemory, LoomWord};

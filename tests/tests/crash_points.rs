@@ -2,15 +2,16 @@
 //! what was not has left no trace, and the other party neither fails nor hangs.
 
 use knit_proto::{
-    BlockIndex, CreatorId, Direction, Features, Geometry, HeaderError, HeaderFields, LaneKind,
-    Layout, PayloadPlace, RawSlotHeader, SlotHeader, SlotIndex, Tag, Version, Word0, WordOffset,
-    ready_word,
+    BlockIndex, Direction, HeaderError, Layout, PayloadPlace, RawSlotHeader, SlotHeader, SlotIndex,
+    Tag, Version, Word0, WordOffset, ready_word,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Receiver, SegmentError, Sender,
     SharedMemory, SharedWord, Stamps, attach_segment, create_segment,
 };
-use knit_tests::{CrashMemory, Lane, StopBehaviour, arena_lane, message, payload, until_stop};
+use knit_tests::{
+    CrashMemory, Lane, StopBehaviour, arena_lane, header_fields, message, payload, until_stop,
+};
 
 const SLOTS: u32 = 4;
 const BOTH: [StopBehaviour; 2] = [StopBehaviour::Unwind, StopBehaviour::Vanish];
@@ -141,7 +142,7 @@ fn an_arena_send_that_dies_is_delivered_whole_or_not_at_all() {
 /// C7: the ready word is the last store.
 #[test]
 fn a_segment_whose_creator_died_is_refused() {
-    let fields = fields();
+    let fields = header_fields(0, 0);
     let len = Layout::new(fields).len();
     let whole = CrashMemory::recording(&HeapMemory::zeroed(len).unwrap());
     create_segment(&whole, &fields).unwrap();
@@ -160,21 +161,6 @@ fn a_segment_whose_creator_died_is_refused() {
                 Err(error) => panic!("after {n} stores: {error}"),
             }
         }
-    }
-}
-
-fn fields() -> HeaderFields {
-    HeaderFields {
-        version: Version::CURRENT,
-        required: Features::NONE,
-        optional: Features::SUPPORTED,
-        epoch: 1,
-        creator: CreatorId::default(),
-        kind: LaneKind::Process,
-        geometry: Geometry::new(4096, 4096, 0).expect("small arenas"),
-        tasks: 0,
-        request_reserved: 0,
-        response_reserved: 0,
     }
 }
 

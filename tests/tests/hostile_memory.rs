@@ -2,15 +2,14 @@
 //! never panic, and what they say about their own blocks and slots stays true.
 
 use knit_proto::{
-    BlockIndex, CreatorId, Direction, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind,
-    Layout, PayloadPlace, ProtocolViolation, RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex,
-    SlotMask, Version, WordOffset,
+    BlockIndex, Direction, INLINE_BYTES, Layout, PayloadPlace, ProtocolViolation, RawSlotHeader,
+    SLOT_STRIDE, STAMP_AT, SlotIndex, SlotMask, WordOffset,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, BatchError, ClaimError, HeapMemory, Notifier, Receiver,
     Sender, SharedMemory, SharedWord, Stamps, Taken, Waiter, attach_segment, create_segment,
 };
-use knit_tests::{HostileMemory, Lane, Noise, arena_lane, message, payload};
+use knit_tests::{HostileMemory, Lane, Noise, arena_lane, header_fields, message, payload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -179,8 +178,8 @@ fn an_arena_gives_no_byte_to_two_blocks_whatever_the_receiver_frees() {
 
 #[test]
 fn attaching_to_any_header_succeeds_inside_the_memory_or_fails() {
-    let good = HeapMemory::zeroed(Layout::new(fields()).len()).unwrap();
-    create_segment(&good, &fields()).unwrap();
+    let good = HeapMemory::zeroed(Layout::new(header_fields(4096, 33)).len()).unwrap();
+    create_segment(&good, &header_fields(4096, 33)).unwrap();
     let mut accepted = 0;
     for seed in 0..20_000 {
         let hostile = HostileMemory::tampering(&good, seed, seed as u32 % 8);
@@ -420,20 +419,5 @@ fn read_anything<M: SharedMemory>(
     }
     if let Some(block) = message.place.block() {
         arena.free(block);
-    }
-}
-
-fn fields() -> HeaderFields {
-    HeaderFields {
-        version: Version::CURRENT,
-        required: Features::NONE,
-        optional: Features::SUPPORTED,
-        epoch: 1,
-        creator: CreatorId::default(),
-        kind: LaneKind::Process,
-        geometry: Geometry::new(4096, 4096, 33).expect("small arenas"),
-        tasks: 0,
-        request_reserved: 4096,
-        response_reserved: 0,
     }
 }

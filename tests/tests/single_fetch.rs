@@ -1,15 +1,12 @@
 //! H1: no end reads back what it wrote. H2: no operation loads a word twice, so what was checked is
 //! what is used.
 
-use knit_proto::{
-    CreatorId, Direction, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout,
-    SLOT_STRIDE, STAMP_AT, Version,
-};
+use knit_proto::{Direction, INLINE_BYTES, Layout, SLOT_STRIDE, STAMP_AT};
 use knit_ring::{
     ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Notifier, Receiver, Sender, SharedMemory,
     SharedWord, Stamps, Taken, Waiter, attach_segment, create_segment,
 };
-use knit_tests::{FetchCount, Lane, Noise, arena_lane, lane, message, payload};
+use knit_tests::{FetchCount, Lane, Noise, arena_lane, header_fields, lane, message, payload};
 use std::collections::BTreeSet;
 
 /// H1: what an end wrote it knows, and what it reads the other side writes.
@@ -105,11 +102,11 @@ fn one_operation_loads_each_word_once() {
 
 #[test]
 fn attaching_loads_each_header_word_once() {
-    let memory = HeapMemory::zeroed(Layout::new(fields()).len()).unwrap();
-    create_segment(&memory, &fields()).unwrap();
+    let memory = HeapMemory::zeroed(Layout::new(header_fields(4096, 0)).len()).unwrap();
+    create_segment(&memory, &header_fields(4096, 0)).unwrap();
     let counting = FetchCount::counting(&memory);
     let (layout, loaded) = counting.operation(|| attach_segment(&counting).unwrap());
-    assert_eq!(*layout.fields(), fields());
+    assert_eq!(*layout.fields(), header_fields(4096, 0));
     assert_eq!(loaded, (0..256).step_by(4).collect());
 }
 
@@ -146,20 +143,5 @@ fn traffic(ours: &FetchCount, theirs: &FetchCount, lane: &Lane, stamps: Stamps) 
         }
         blocks.snapshot(start, &mut [0; 65]).unwrap();
         blocks.free(block);
-    }
-}
-
-fn fields() -> HeaderFields {
-    HeaderFields {
-        version: Version::CURRENT,
-        required: Features::NONE,
-        optional: Features::SUPPORTED,
-        epoch: 1,
-        creator: CreatorId::default(),
-        kind: LaneKind::Process,
-        geometry: Geometry::new(4096, 4096, 0).expect("small arenas"),
-        tasks: 0,
-        request_reserved: 4096,
-        response_reserved: 0,
     }
 }
