@@ -10,7 +10,7 @@ use pool_support::worker::{Remote, builder, pool, start};
 use pool_support::{DEADLINE, Random, bytes, fresh_path, until, within_deadline};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn eight_threads_get_their_own_answers() {
@@ -294,7 +294,10 @@ fn a_timeout_holds_while_the_waiter_still_spins() {
         let gate = Gate::new();
         let call = pool.call(remote.hold, gate.path());
         let held = gate.entered();
+        let start = Instant::now();
         let call = call.wait_timeout(Duration::from_millis(20)).unwrap_err();
+        let took = start.elapsed();
+        assert!(took < Duration::from_millis(600), "a timeout of 20 ms took {took:?}");
         drop(held);
         call.wait().unwrap();
     });

@@ -41,7 +41,7 @@ fn an_idle_pool_sleeps() {
         // Not to synchronise: this is the time over which processor time is counted.
         std::thread::sleep(Duration::from_millis(500));
         // One that spins would use about 50 ticks of 10 ms.
-        assert!(used() - before < 25, "{} ticks in 500 ms", used() - before);
+        assert!(used() - before <= 3, "{} ticks in 500 ms", used() - before);
         assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
     });
 }
