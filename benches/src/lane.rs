@@ -6,8 +6,9 @@
 use crate::Failure;
 use knit_cli::floor::{Patience, Peer};
 use knit_proto::{
-    CreatorId, Direction, Features, Geometry, HeaderFields, INLINE_BYTES, LaneKind, Layout,
-    PayloadPlace, SlotHeader, SlotIndex, Tag, Version, Word0,
+    ARENA_DATA_AT, CreatorId, Direction, ExtensionBytes, Features, Geometry, HeaderFields,
+    INLINE_BYTES, LaneKind, Layout, MAX_ABORT_CAPACITY, PayloadPlace, SlotHeader, SlotIndex,
+    SlotRules, Tag, Version, Word0,
 };
 use knit_ring::{
     ArenaReceiver, ArenaSender, BatchError, ClaimError, Notifier, Receiver, Sender, SharedMemory,
@@ -65,9 +66,10 @@ pub fn fields(arena: u32, stamps: Stamps) -> Result<HeaderFields, Failure> {
         creator: CreatorId::default(),
         kind: LaneKind::Process,
         geometry: Geometry::new(arena, arena, 0)?,
+        extension: ExtensionBytes::MIN,
         tasks: 0,
-        request_reserved: arena,
-        response_reserved: arena,
+        request_reserved: arena - ARENA_DATA_AT,
+        response_reserved: arena - ARENA_DATA_AT,
     })
 }
 
@@ -294,10 +296,13 @@ impl<M: SharedMemory, O: Other> Host<M, O> {
             }
         };
         let message = taken.header().parse(
-            Direction::Response,
+            &SlotRules {
+                direction: Direction::Response,
+                arena_bytes: self.max_payload,
+                max_payload: self.max_payload,
+                abort_capacity: MAX_ABORT_CAPACITY,
+            },
             taken.slot(),
-            self.max_payload,
-            self.max_payload,
         )?;
         if message.call != self.call {
             return Err(format!("answer to call {}, asked {}", message.call, self.call).into());
@@ -368,7 +373,15 @@ impl<M: SharedMemory> Worker<M> {
                 patience.spin_forever();
                 continue;
             };
-            let message = taken.header().parse(Direction::Request, taken.slot(), max, max)?;
+            let message = taken.header().parse(
+                &SlotRules {
+                    direction: Direction::Request,
+                    arena_bytes: max,
+                    max_payload: max,
+                    abort_capacity: MAX_ABORT_CAPACITY,
+                },
+                taken.slot(),
+            )?;
             if message.call != expected {
                 return Err(format!("call {}, expected {expected}", message.call).into());
             }

@@ -149,6 +149,7 @@ mod tests {
         assert_eq!(BYTES.payload(vec![0; 513], &limits).unwrap().tag(), Tag::BYTES_ARENA);
     }
 
+    /// PAY-24, PAY-28.
     #[test]
     fn payload_limit_is_inclusive_both_ways() {
         let limits = Limits::default().with_payload(3);

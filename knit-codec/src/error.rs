@@ -127,6 +127,40 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// Name of the error in `spec/layout.toml`, the same in every implementation; `None` for errors
+    /// that do not come from the bytes but from what was asked of them.
+    #[must_use]
+    pub const fn name(&self) -> Option<&'static str> {
+        match self.entry() {
+            Some((name, _)) => Some(name),
+            None => None,
+        }
+    }
+
+    /// Id of the clause that the bytes break, such as `PAY-8`, where [`Self::name`] is one.
+    #[must_use]
+    pub const fn clause(&self) -> Option<&'static str> {
+        match self.entry() {
+            Some((_, clause)) => Some(clause),
+            None => None,
+        }
+    }
+
+    const fn entry(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::UnassignedTag(_) => ("unassigned_tag", "PAY-1"),
+            Self::TooLong { .. } => ("too_long", "PAY-24"),
+            Self::Utf8 { .. } => ("utf8", "PAY-8"),
+            Self::Json { .. } => ("json", "PAY-13"),
+            Self::Nesting { .. } => ("nesting", "PAY-14"),
+            Self::ErrorShape => ("error_shape", "PAY-16"),
+            Self::CauseChain { .. } => ("cause_chain", "PAY-17"),
+            Self::WrongType { .. } | Self::UnsupportedTag(_) | Self::Range { .. } => return None,
+        })
+    }
+}
+
 /// A number as the wire has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Numeric {

@@ -1,9 +1,12 @@
 //! The host's end of a lane, as a state machine.
 
 use crate::call_table::{CallId, CallTable};
+use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, SendError};
 use knit_codec::Payload;
-use knit_proto::{Direction, Features, LaneState, Layout, ProtocolViolation, SLOTS, Word0};
+use knit_proto::{
+    Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, SLOTS, Word0,
+};
 use knit_ring::{AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, Stamps, Waiter};
 
 /// The host's end of a lane: submits calls, polls answers.
@@ -19,6 +22,8 @@ pub struct HostLane<M: SharedMemory> {
     inbox: Inbox<M>,
     notifier: Notifier<M>,
     state: M::Word,
+    peer: PeerControl<M>,
+    negotiation: Negotiation,
     features: Features,
     calls: CallTable,
     poisoned: Option<ProtocolViolation>,
@@ -81,36 +86,22 @@ impl<M: SharedMemory> HostLane<M> {
         layout: &Layout,
         max_payload: u32,
     ) -> Result<Option<Self>, LaneError> {
-        let theirs = layout.worker_control();
-        let mine = layout.host_control();
-        // E6: acquire load, pairs with the release store in `WorkerLane::open`.
-        let state = memory.word(theirs.state)?.load_acquire();
-        match LaneState::from_word(state) {
-            Some(LaneState::Absent) => return Ok(None),
-            Some(LaneState::Open) => {}
-            _ => return Err(ProtocolViolation::State { state }.into()),
-        }
-        let fields = layout.fields();
-        // Relaxed, as the features: E6 ordered them before the state.
-        let found = memory.word(theirs.epoch)?.load_relaxed();
-        if found != fields.epoch {
-            return Err(ProtocolViolation::Epoch { expected: fields.epoch, found }.into());
-        }
-        let offered = fields.required.or(fields.optional);
-        let accepted = Features::from_bits(memory.word(theirs.features)?.load_relaxed());
-        if !offered.contains(accepted) || !accepted.contains(fields.required) {
-            let (offered, accepted) = (offered.bits(), accepted.bits());
-            return Err(ProtocolViolation::Features { offered, accepted }.into());
-        }
-        // Relaxed: for inspection; nobody decides by it.
-        memory.word(mine.features)?.store_relaxed(accepted.bits());
-        let stamps = stamps(accepted);
+        let (mine, theirs) = (layout.host_control(), layout.worker_control());
+        let peer = PeerControl::new(memory, &theirs)?;
+        let mut negotiation = Negotiation::of_host(layout.fields());
+        negotiation.observe(peer.load())?;
+        let Some(features) = negotiation.lock() else { return Ok(None) };
+        // Relaxed: E1 of the first request orders it. LANE-9.
+        memory.word(mine.features)?.store_relaxed(features.bits());
+        let stamps = stamps(features);
         Ok(Some(Self {
             out: Outbox::new(memory, layout, Direction::Request, stamps, max_payload)?,
             inbox: Inbox::new(memory, layout, Direction::Response, stamps, max_payload)?,
             notifier: Notifier::new(memory, &mine, &theirs)?,
             state: memory.word(mine.state)?,
-            features: accepted,
+            peer,
+            negotiation,
+            features,
             calls: CallTable::default(),
             poisoned: None,
         }))
@@ -157,25 +148,39 @@ impl<M: SharedMemory> HostLane<M> {
         self.next(Inbox::poll)
     }
 
-    /// An answer, if there is one.
+    /// An answer, if there is one. Where there is none, looks at the worker's control line, of which
+    /// only the state may change: this is a look before sleeping.
     ///
     /// # Errors
     ///
     /// The worker broke the protocol; the lane is poisoned.
+    ///
+    /// # Ordering
+    ///
+    /// E1, E6.
     #[inline]
     pub fn take(&mut self) -> Result<Option<Answer>, ProtocolViolation> {
-        self.next(Inbox::take)
+        let answer = self.next(Inbox::take)?;
+        if answer.is_none() {
+            self.look_at_worker()?;
+        }
+        Ok(answer)
     }
 
-    /// Whether an answer is pending: the look before sleeping.
+    /// Whether an answer is pending. Looks at the worker's control line as [`Self::take`] does.
     ///
     /// # Errors
     ///
     /// The worker broke the protocol; the lane is poisoned.
+    ///
+    /// # Ordering
+    ///
+    /// E1, E6.
     pub fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
         if let Some(violation) = self.poisoned {
             return Err(violation);
         }
+        self.look_at_worker()?;
         self.inbox.is_pending().inspect_err(|violation| self.poisoned = Some(*violation))
     }
 
@@ -185,7 +190,8 @@ impl<M: SharedMemory> HostLane<M> {
     ///
     /// E6.
     pub fn close(&mut self) {
-        // E6: release store, pairs with the acquire load in `WorkerLane::host_state`.
+        self.negotiation.leave();
+        // E6: release store, pairs with the acquire load in `PeerControl::load`.
         self.state.store_release(LaneState::Closing.word());
         self.notifier.advance();
     }
@@ -218,6 +224,12 @@ impl<M: SharedMemory> HostLane<M> {
     #[must_use]
     pub fn bell(&self) -> &M::Word {
         self.notifier.bell()
+    }
+
+    #[cold]
+    fn look_at_worker(&mut self) -> Result<(), ProtocolViolation> {
+        let state = self.negotiation.observe(self.peer.load());
+        state.map(drop).inspect_err(|violation| self.poisoned = Some(*violation))
     }
 
     #[inline]

@@ -38,6 +38,7 @@ mod boot;
 mod call_table;
 mod error;
 mod host_lane;
+mod peer_control;
 mod pool;
 mod process;
 mod tasks;

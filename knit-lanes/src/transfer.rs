@@ -2,7 +2,7 @@
 
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Form, Layout, PayloadPlace, ProtocolViolation, SlotHeader, Tag, Word0,
+    Direction, Form, Layout, PayloadPlace, ProtocolViolation, SlotHeader, SlotRules, Tag, Word0,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, AttachError, ClaimError, OutOfBounds, Receiver,
@@ -157,8 +157,7 @@ impl From<OutOfBounds> for SendError {
 pub(crate) struct Inbox<M: SharedMemory> {
     receiver: Receiver<M>,
     arena: ArenaReceiver<M>,
-    direction: Direction,
-    max_payload: u32,
+    rules: SlotRules,
 }
 
 /// A message whose bytes are in private memory. Slot and block are given back already.
@@ -180,28 +179,33 @@ impl<M: SharedMemory> Inbox<M> {
         stamps: Stamps,
         max_payload: u32,
     ) -> Result<Self, AttachError> {
+        let geometry = layout.fields().geometry;
         Ok(Self {
             receiver: Receiver::new(memory, layout.mailbox(direction), stamps)?,
             arena: ArenaReceiver::new(memory, &layout.arena(direction))?,
-            direction,
-            max_payload,
+            rules: SlotRules {
+                direction,
+                arena_bytes: geometry.arena_data_bytes(direction),
+                max_payload,
+                abort_capacity: geometry.abort_capacity(),
+            },
         })
     }
 
     /// A message, if it is cheap to see one.
     #[inline]
     pub(crate) fn poll(&mut self) -> Result<Option<Received>, ProtocolViolation> {
-        let Self { receiver, arena, direction, max_payload } = self;
+        let Self { receiver, arena, rules } = self;
         let Some(taken) = receiver.poll()? else { return Ok(None) };
-        read(taken, arena, *direction, *max_payload).map(Some)
+        read(taken, arena, rules).map(Some)
     }
 
     /// A message, if there is one.
     #[inline]
     pub(crate) fn take(&mut self) -> Result<Option<Received>, ProtocolViolation> {
-        let Self { receiver, arena, direction, max_payload } = self;
+        let Self { receiver, arena, rules } = self;
         let Some(taken) = receiver.take()? else { return Ok(None) };
-        read(taken, arena, *direction, *max_payload).map(Some)
+        read(taken, arena, rules).map(Some)
     }
 
     pub(crate) fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
@@ -214,12 +218,11 @@ impl<M: SharedMemory> Inbox<M> {
 fn read<M: SharedMemory>(
     taken: Taken<'_, M>,
     arena: &mut ArenaReceiver<M>,
-    direction: Direction,
-    max_payload: u32,
+    rules: &SlotRules,
 ) -> Result<Received, ProtocolViolation> {
     const INSIDE: &str = "parsing bounds every stretch of bytes";
     let slot = taken.slot();
-    let message = taken.header().parse(direction, slot, arena.capacity(), max_payload)?;
+    let message = taken.header().parse(rules, slot)?;
     let tag = message.tag;
     let payload = match message.place {
         PayloadPlace::Bare => Payload::bare(tag),

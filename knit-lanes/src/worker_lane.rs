@@ -1,9 +1,12 @@
 //! The worker's end of a lane, as a state machine.
 
 use crate::host_lane::{LaneError, stamps};
+use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, Received, SendError};
 use knit_codec::Payload;
-use knit_proto::{Direction, Features, LaneState, Layout, ProtocolViolation, Word0};
+use knit_proto::{
+    Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Word0,
+};
 use knit_ring::{AttachError, Notifier, SharedMemory, SharedWord, Waiter};
 
 /// The worker's end of a lane: polls requests, sends answers.
@@ -17,7 +20,8 @@ pub struct WorkerLane<M: SharedMemory> {
     out: Outbox<M>,
     notifier: Notifier<M>,
     state: M::Word,
-    host_state: M::Word,
+    host: PeerControl<M>,
+    negotiation: Negotiation,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -56,26 +60,18 @@ impl<M: SharedMemory> WorkerLane<M> {
     ) -> Result<Self, LaneError> {
         let (mine, theirs) = (layout.worker_control(), layout.host_control());
         let fields = layout.fields();
-        let host_state = memory.word(theirs.state)?;
-        // E6: acquire load, pairs with the release stores of `HostLane`.
-        let state = host_state.load_acquire();
-        match LaneState::from_word(state) {
-            Some(LaneState::Open | LaneState::Closing) => {}
-            _ => return Err(ProtocolViolation::State { state }.into()),
-        }
-        // Relaxed: E6 ordered it before the state.
-        let found = memory.word(theirs.epoch)?.load_relaxed();
-        if found != fields.epoch {
-            return Err(ProtocolViolation::Epoch { expected: fields.epoch, found }.into());
-        }
-        let accepted = fields.required.or(fields.optional).and(Features::SUPPORTED);
+        let host = PeerControl::new(memory, &theirs)?;
+        let mut negotiation = Negotiation::of_worker(fields, Features::SUPPORTED);
+        negotiation.observe(host.load())?;
+        let accepted = negotiation.accepted().unwrap_or(Features::NONE);
         let stamps = stamps(accepted);
         let mut lane = Self {
             inbox: Inbox::new(memory, layout, Direction::Request, stamps, max_payload)?,
             out: Outbox::new(memory, layout, Direction::Response, stamps, max_payload)?,
             notifier: Notifier::new(memory, &mine, &theirs)?,
             state: memory.word(mine.state)?,
-            host_state,
+            host,
+            negotiation,
             poisoned: None,
         };
         // Relaxed, all three: E6 orders them.
@@ -153,26 +149,22 @@ impl<M: SharedMemory> WorkerLane<M> {
         Ok(self.notifier.notify())
     }
 
-    /// Whether the host still wants answers.
+    /// Whether the host still wants answers. Looks at its control line, of which only the state may
+    /// change once the features are locked.
     ///
     /// # Errors
     ///
-    /// A state that a host cannot have; the lane is poisoned.
+    /// The host broke the protocol; the lane is poisoned.
     ///
     /// # Ordering
     ///
     /// E6.
     pub fn host_state(&mut self) -> Result<LaneState, ProtocolViolation> {
-        // E6: acquire load, pairs with the release store in `HostLane::close`.
-        let state = self.host_state.load_acquire();
-        match LaneState::from_word(state) {
-            Some(state @ (LaneState::Open | LaneState::Closing)) => Ok(state),
-            _ => {
-                let violation = ProtocolViolation::State { state };
-                self.poisoned = Some(violation);
-                Err(violation)
-            }
+        if let Some(violation) = self.poisoned {
+            return Err(violation);
         }
+        let state = self.negotiation.observe(self.host.load());
+        state.inspect_err(|violation| self.poisoned = Some(*violation))
     }
 
     /// Says that this worker answers no more calls. The caller must wake the host.
@@ -208,8 +200,18 @@ impl<M: SharedMemory> WorkerLane<M> {
                 return Err(violation);
             }
         };
+        if self.negotiation.phase() != Phase::Locked {
+            self.lock()?;
+        }
         let Word0::Call { function, abort } = received.word0 else { return Ok(None) };
         let wake = received.freed && self.notifier.notify();
         Ok(Some(Request { call: received.call, function, abort, payload: received.payload, wake }))
+    }
+
+    /// Checks, once, that the host had locked the features when it published its first request.
+    #[cold]
+    fn lock(&mut self) -> Result<(), ProtocolViolation> {
+        let state = self.negotiation.observe_locked(self.host.load());
+        state.map(drop).inspect_err(|violation| self.poisoned = Some(*violation))
     }
 }

@@ -3,7 +3,7 @@
 use knit_codec::{Decode, Encode, Limits, Payload};
 use knit_lanes::{Answer, HostLane, LaneError, ProtocolViolation, Request, SendError, WorkerLane};
 use knit_proto::{
-    CreatorId, Direction, Features, Geometry, HEADER_LINE_AT, HeaderFields, LANE_BLOCK_AT,
+    CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_LINE_AT, HeaderFields,
     LaneKind, LaneState, Layout, SLOT_STRIDE, STAMP_AT, Tag, Version, WordOffset,
 };
 use knit_ring::{FutexBell, HeapMemory, SharedBytes, SharedMemory, SharedWord, create_segment};
@@ -18,7 +18,8 @@ const FEATURES: [Features; 2] = [Features::NONE, Features::STAMPS];
 /// A segment of one lane with these optional features.
 fn segment(optional: Features) -> (HeapMemory, Layout) {
     let geometry = Geometry::new(ARENA, ARENA, 0).unwrap();
-    let memory = HeapMemory::zeroed(LANE_BLOCK_AT + geometry.block_bytes()).unwrap();
+    let memory =
+        HeapMemory::zeroed(ExtensionBytes::MIN.lane_block_at() + geometry.block_bytes()).unwrap();
     let fields = HeaderFields {
         version: Version::CURRENT,
         required: Features::FUTEX_BELLS,
@@ -27,9 +28,10 @@ fn segment(optional: Features) -> (HeapMemory, Layout) {
         creator: CreatorId::default(),
         kind: LaneKind::Thread,
         geometry,
+        extension: ExtensionBytes::MIN,
         tasks: 0,
-        request_reserved: ARENA,
-        response_reserved: ARENA,
+        request_reserved: ARENA - 64,
+        response_reserved: ARENA - 64,
     };
     let layout = create_segment(&memory, &fields).unwrap();
     (memory, layout)
@@ -116,6 +118,7 @@ fn a_call_goes_and_its_answer_comes_back() {
     }
 }
 
+/// LANE-8.
 #[test]
 fn a_host_connects_once_the_worker_is_open() {
     let (memory, layout) = segment(Features::STAMPS);
@@ -143,6 +146,7 @@ fn a_side_that_speaks_for_another_lane_is_refused() {
     assert_eq!(refused, LaneError::Violation(violation));
 }
 
+/// SEG-9.
 #[test]
 fn accepted_features_are_offered_ones_and_all_required_ones() {
     let (memory, layout) = segment(Features::NONE);
@@ -164,6 +168,7 @@ fn accepted_features_are_offered_ones_and_all_required_ones() {
     }
 }
 
+/// LANE-1.
 #[test]
 fn thirty_two_calls_are_in_flight_and_no_more() {
     for optional in FEATURES {
@@ -191,6 +196,7 @@ fn thirty_two_calls_are_in_flight_and_no_more() {
     }
 }
 
+/// LANE-19.
 #[test]
 fn a_full_arena_has_room_again_when_the_worker_reads() {
     for optional in FEATURES {
@@ -213,6 +219,7 @@ fn a_full_arena_has_room_again_when_the_worker_reads() {
     }
 }
 
+/// LANE-19.
 #[test]
 fn an_answer_that_finds_no_room_goes_when_the_host_has_read() {
     for optional in FEATURES {
@@ -320,6 +327,7 @@ fn each_side_sees_the_other_one_leave() {
     assert_eq!(LaneState::from_word(state), Some(LaneState::Closing));
 }
 
+/// LANE-2.
 #[test]
 fn a_forged_or_replayed_answer_poisons_the_host() {
     // H5: an answer has to match a call that is in flight.
@@ -342,6 +350,7 @@ fn a_forged_or_replayed_answer_poisons_the_host() {
     }
 }
 
+/// LANE-15.
 #[test]
 fn a_poisoned_host_repeats_the_violation_and_touches_nothing() {
     // H12: the first violation is the last thing that is believed.
@@ -384,6 +393,7 @@ fn a_block_that_was_not_live_and_is_freed_poisons_the_sender() {
     assert_eq!(lane.host.in_flight(), 1);
 }
 
+/// LANE-15.
 #[test]
 fn a_poisoned_worker_repeats_the_violation_and_touches_nothing() {
     for optional in FEATURES {
@@ -434,6 +444,7 @@ fn payload_of(number: u64, len: usize) -> Payload<'static> {
     Payload::bytes(tag, bytes)
 }
 
+/// LANE-10.
 #[test]
 fn answers_in_any_order_belong_to_their_calls() {
     // KD-1: sizes that vary, more calls than the lane takes, answers out of order.

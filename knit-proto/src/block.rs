@@ -20,7 +20,7 @@ use core::fmt;
 use static_assertions::const_assert_eq;
 
 /// Every region of the lane block starts at a multiple of this, in bytes. SEG-5.
-pub const LANE_BLOCK_ALIGN: u32 = 64;
+pub const REGION_ALIGN: u32 = 64;
 /// Distance between two words of a sector, in bytes. SEG-5.
 ///
 /// 64 is the cache line of the targets that the protocol was measured on. 128 would also keep
@@ -152,6 +152,12 @@ impl Geometry {
         }
     }
 
+    /// Length of the data of the arena of `direction`, in bytes.
+    #[must_use]
+    pub const fn arena_data_bytes(self, direction: Direction) -> u32 {
+        self.arena_bytes(direction) - ARENA_DATA_AT
+    }
+
     /// How many abort signals the lane has room for.
     #[must_use]
     pub const fn abort_capacity(self) -> u32 {
@@ -169,7 +175,7 @@ impl Geometry {
     #[must_use]
     pub const fn region(self, region: Region) -> (u32, u32) {
         let abort_bytes = self.abort_capacity.div_ceil(32) * 4;
-        let arenas_at = ABORT_BITS_AT + abort_bytes.next_multiple_of(LANE_BLOCK_ALIGN);
+        let arenas_at = ABORT_BITS_AT + abort_bytes.next_multiple_of(REGION_ALIGN);
         match region {
             Region::Signals => (0, SIGNALS_BYTES),
             Region::RequestSector => (REQUEST_SECTOR_AT, SECTOR_BYTES),
@@ -384,7 +390,7 @@ mod tests {
             let mut end = 0;
             for region in Region::ALL {
                 let (at, bytes) = geometry.region(region);
-                assert_eq!(at % LANE_BLOCK_ALIGN, 0, "{}", region.name());
+                assert_eq!(at % REGION_ALIGN, 0, "{}", region.name());
                 assert!(at >= end, "{} overlaps", region.name());
                 end = at + bytes;
             }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Id of a clause of the specification, such as `MBX-3`. The sentences are in `spec/clauses.md`.
+/// Id of a clause of the specification, such as `MBX-3`. The sentences are in the chapters of `spec/`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Clause(&'static str);
 

@@ -1,47 +1,95 @@
-//! The lane extension page: one control line for each side, room for the stage journal.
+//! The lane extension: one control line for each side, room for what later versions add.
 //!
 //! ```text
 //! byte    0   host control    words: state, epoch, parked, bell, features, pid   writer: host
 //! byte  128   worker control  the same words                                     writer: worker
 //! byte  256   stage journal, 32 words     reserved: zero, ignored                writer: worker
-//! byte  384   arena high-water marks      reserved: zero, ignored
-//! byte  448   … 4096                      reserved: zero, ignored
+//! byte  384   host's counters             reserved: zero, ignored                writer: host
+//! byte  448   worker's counters           reserved: zero, ignored                writer: worker
+//! byte  512   ... 4096, and further pages reserved: zero, ignored
 //! ```
 //!
 //! Each control line has one writer. A side *parks* by setting its own `parked`, and waits on the
 //! futex word `bell` of the **other** side's line, which that other side advances to wake it.
 
-use crate::{Span, WordOffset};
+use crate::{PAGE_BYTES, Span, WordOffset};
 
-/// Length of the extension, in bytes.
-pub const EXTENSION_BYTES: u32 = 4096;
-/// Host control line, from the start of the extension.
+/// Start of the extension, from the start of the segment, in bytes. SEG-12.
+pub const EXTENSION_AT: u32 = 4096;
+/// Shortest extension, in bytes: all that this version uses. SEG-25.
+pub const MIN_EXTENSION_BYTES: u32 = 4096;
+/// Longest extension, in bytes. SEG-25.
+pub const MAX_EXTENSION_BYTES: u32 = 16 << 20;
+/// Host control line, from the start of the extension, in bytes.
 pub const HOST_CONTROL_AT: u32 = 0;
-/// Worker control line, from the start of the extension. Two lines from the host's, so that
+/// Worker control line, from the start of the extension, in bytes. Two lines from the host's, so that
 /// adjacent-line prefetch does not tie them together.
 pub const WORKER_CONTROL_AT: u32 = 128;
-/// Stage journal, from the start of the extension. Reserved for feature bit 1.
+/// Stage journal, from the start of the extension, in bytes. Reserved. SEG-13.
 pub const JOURNAL_AT: u32 = 256;
 /// Words of the stage journal: one for each request slot.
 pub const JOURNAL_WORDS: u32 = 32;
-/// Arena high-water marks, from the start of the extension. Reserved.
-pub const HIGH_WATER_AT: u32 = 384;
+/// The host's counters, from the start of the extension, in bytes. Reserved. SEG-13.
+pub const HOST_COUNTERS_AT: u32 = 384;
+/// The worker's counters, from the start of the extension, in bytes. Reserved. SEG-13.
+pub const WORKER_COUNTERS_AT: u32 = 448;
 
-/// State of the side that writes the line: a [`LaneState`]. LANE-3.
+/// State of the side that writes the line, from the start of the line, in bytes: a [`LaneState`].
+/// LANE-3.
 pub const CONTROL_STATE_AT: u32 = 0;
 /// Epoch that the writer speaks for. LANE-4.
 pub const CONTROL_EPOCH_AT: u32 = 4;
-/// One while the writer waits on the other side's bell, else zero. WAKE-1.
+/// [`PARKED`] while the writer waits on the other side's bell, else [`AWAKE`]. WAKE-1.
 pub const CONTROL_PARKED_AT: u32 = 8;
 /// Advanced by the writer to wake the other side. WAKE-2.
 pub const CONTROL_BELL_AT: u32 = 12;
-/// Features in force, as the writer understands them: required ones and accepted optional ones.
-/// SEG-9.
+/// Features in force, as the writer understands them. SEG-9, LANE-9.
 pub const CONTROL_FEATURES_AT: u32 = 16;
-/// Process id of the writer in its own pid namespace. Information only.
+/// Process id of the writer in its own pid namespace. For people; nothing is decided by it.
 pub const CONTROL_PID_AT: u32 = 20;
+/// Length of a control line, in bytes.
+pub const CONTROL_BYTES: u32 = 64;
 
-const CONTROL_BYTES: u32 = 64;
+/// Parked flag of a side that looks by itself. WAKE-1.
+pub const AWAKE: u32 = 0;
+/// Parked flag of a side that waits, or is about to wait. WAKE-1.
+pub const PARKED: u32 = 1;
+
+/// Length of an extension: a whole number of pages. SEG-25.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExtensionBytes(u32);
+
+impl ExtensionBytes {
+    /// One page: all that this version uses.
+    pub const MIN: Self = Self(MIN_EXTENSION_BYTES);
+
+    /// An extension of `bytes` bytes; `None` when that is no multiple of [`PAGE_BYTES`] from
+    /// [`MIN_EXTENSION_BYTES`] to [`MAX_EXTENSION_BYTES`].
+    #[must_use]
+    pub const fn new(bytes: u32) -> Option<Self> {
+        if bytes.is_multiple_of(PAGE_BYTES)
+            && bytes >= MIN_EXTENSION_BYTES
+            && bytes <= MAX_EXTENSION_BYTES
+        {
+            Some(Self(bytes))
+        } else {
+            None
+        }
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Start of the lane block that follows, in bytes from the start of the segment. SEG-12.
+    #[must_use]
+    pub const fn lane_block_at(self) -> u32 {
+        // At most 16 MiB and a page.
+        EXTENSION_AT + self.0
+    }
+}
 
 /// Value of a state word. LANE-3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,6 +167,7 @@ impl ControlLayout {
 const _: () = {
     assert!(HOST_CONTROL_AT + CONTROL_BYTES <= WORKER_CONTROL_AT);
     assert!(WORKER_CONTROL_AT + CONTROL_BYTES <= JOURNAL_AT);
-    assert!(JOURNAL_AT + JOURNAL_WORDS * 4 <= HIGH_WATER_AT);
-    assert!(HIGH_WATER_AT < EXTENSION_BYTES);
+    assert!(JOURNAL_AT + JOURNAL_WORDS * 4 <= HOST_COUNTERS_AT);
+    assert!(HOST_COUNTERS_AT + 64 <= WORKER_COUNTERS_AT);
+    assert!(WORKER_COUNTERS_AT + 64 <= MIN_EXTENSION_BYTES);
 };

@@ -16,9 +16,9 @@ impl Features {
     pub const NONE: Self = Self(0);
     /// Senders store the publication count of a slot into its header line, after the toggle.
     pub const STAMPS: Self = Self(1);
-    /// The worker keeps the stage journal. Reserved, not yet written by this implementation.
+    /// The worker keeps the stage journal. Reserved.
     pub const JOURNAL: Self = Self(1 << 1);
-    /// Both sides keep flight recorder rings. Reserved, not yet written by this implementation.
+    /// Both sides keep flight recorder rings. Reserved.
     pub const RECORDER: Self = Self(1 << 2);
     /// Each side parks on the futex word of the other side's control line.
     pub const FUTEX_BELLS: Self = Self(1 << 3);
@@ -28,11 +28,19 @@ impl Features {
     pub const BUFFER_HANDLES: Self = Self(1 << 5);
     /// Arenas of a named segment may grow. Reserved.
     pub const NAMED_GROWTH: Self = Self(1 << 6);
+    /// Several receivers take from one mailbox. Reserved; required where used.
+    pub const SEVERAL_RECEIVERS: Self = Self(1 << 7);
+    /// Every page of the segment has one writer. Reserved; required where used.
+    pub const WRITE_SPLIT: Self = Self(1 << 8);
+    /// Mailboxes of more than 32 slots. Reserved; required where used.
+    pub const MANY_SLOTS: Self = Self(1 << 9);
+    /// Answers in the header line of the request. Reserved; required where used.
+    pub const IN_PLACE_REPLIES: Self = Self(1 << 10);
 
     /// What this implementation can do.
     pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::FUTEX_BELLS.0);
 
-    const NAMES: [(Self, &str); 7] = [
+    const NAMES: [(Self, &str); 11] = [
         (Self::STAMPS, "stamps"),
         (Self::JOURNAL, "journal"),
         (Self::RECORDER, "recorder"),
@@ -40,6 +48,10 @@ impl Features {
         (Self::EVENTFD, "eventfd"),
         (Self::BUFFER_HANDLES, "buffer handles"),
         (Self::NAMED_GROWTH, "named growth"),
+        (Self::SEVERAL_RECEIVERS, "several receivers"),
+        (Self::WRITE_SPLIT, "write split"),
+        (Self::MANY_SLOTS, "many slots"),
+        (Self::IN_PLACE_REPLIES, "in-place replies"),
     ];
 
     /// The features whose bits are set in `bits`, known or not.

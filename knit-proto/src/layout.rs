@@ -1,14 +1,12 @@
 //! Validated positions inside one segment.
 
 use crate::{
-    ArenaLayout, ControlLayout, Direction, EXTENSION_BYTES, HOST_CONTROL_AT, HeaderFields,
+    ArenaLayout, ControlLayout, Direction, EXTENSION_AT, HOST_CONTROL_AT, HeaderFields,
     MailboxLayout, Region, Span, WORKER_CONTROL_AT,
 };
 
-/// Unit of the segment's pages, in bytes. A constant of the layout, not of the machine.
+/// Unit of the segment's pages, in bytes. A constant of the layout, not of the machine. SEG-21.
 pub const PAGE_BYTES: u32 = 4096;
-/// Start of the lane block, from the start of the segment.
-pub const LANE_BLOCK_AT: u32 = PAGE_BYTES + EXTENSION_BYTES;
 
 /// Where everything is in one segment. Every word and span that it gives out lies in
 /// `0 ..` [`Layout::len`], and no two regions overlap.
@@ -28,7 +26,13 @@ impl Layout {
     #[expect(clippy::len_without_is_empty, reason = "no segment is empty")]
     #[must_use]
     pub const fn len(&self) -> u32 {
-        LANE_BLOCK_AT + self.fields.geometry.block_bytes()
+        self.lane_block_at() + self.fields.geometry.block_bytes()
+    }
+
+    /// Start of the lane block, in bytes from the start of the segment.
+    #[must_use]
+    pub const fn lane_block_at(&self) -> u32 {
+        self.fields.extension.lane_block_at()
     }
 
     /// Version, features, identity and sizes.
@@ -70,11 +74,17 @@ impl Layout {
         ControlLayout::new(self.extension(), WORKER_CONTROL_AT).expect("line inside the page")
     }
 
+    /// The extension, from the start of the segment. This version uses its first page.
+    #[must_use]
+    pub fn extension(&self) -> Span {
+        Span::new(EXTENSION_AT, self.fields.extension.get()).expect("a number of pages")
+    }
+
     /// A region of the lane block, from the start of the segment.
     #[must_use]
     pub fn region(&self, region: Region) -> Span {
         let (at, len) = self.fields.geometry.region(region);
-        Span::new(LANE_BLOCK_AT + at, len).expect("geometry bounds every region below 4 GiB")
+        Span::new(self.lane_block_at() + at, len).expect("geometry bounds regions below 4 GiB")
     }
 
     fn sector(&self, direction: Direction) -> Span {
@@ -82,9 +92,5 @@ impl Layout {
             Direction::Request => Region::RequestSector,
             Direction::Response => Region::ResponseSector,
         })
-    }
-
-    fn extension(&self) -> Span {
-        Span::new(PAGE_BYTES, EXTENSION_BYTES).expect("constants")
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //!      0 +----------------------+  header page: who made it, which version, where everything is
-//!   4096 +----------------------+  lane extension page: control lines, room for the stage journal
-//!   8192 +----------------------+  lane block: signals, two mailboxes, abort bits, two arenas
+//!   4096 +----------------------+  lane extension: control lines; one page or more
+//!   8192 +----------------------+  lane block (after an extension of one page): signals, two mailboxes, abort bits, two arenas
 //!        |  signals             |
 //!        |  request sector      |  host -> worker: publish, release, allocate, free words
 //!        |  response sector     |  worker -> host: the same
@@ -25,7 +25,8 @@
 //! allocates, never reads a clock: callers copy words out of a segment into a `Raw...` type, and
 //! parse that private copy. Every offset in the types that parsing returns lies inside the segment.
 //!
-//! All words are 32-bit little-endian. Clause ids such as `MBX-3` are listed in `spec/clauses.md`.
+//! All words are 32-bit little-endian. Clause ids such as `MBX-3` name sentences of the specification
+//! in `spec/`; `spec/layout.toml` has every number of this crate once more, and a test compares them.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -35,7 +36,9 @@ mod clause;
 mod extension;
 mod feature;
 mod header;
+mod header_error;
 mod layout;
+mod negotiation;
 mod offset;
 mod slot;
 mod tag;
@@ -45,28 +48,31 @@ mod violation;
 
 pub use block::{
     ABORT_BITS_AT, ARENA_DATA_AT, ARENA_GRANULE, ArenaLayout, BlockIndex, Direction, Geometry,
-    GeometryError, LANE_BLOCK_ALIGN, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, MIN_ARENA_BYTES,
-    MailboxLayout, REQUEST_SECTOR_AT, REQUEST_SLOTS_AT, RESPONSE_SECTOR_AT, RESPONSE_SLOTS_AT,
+    GeometryError, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, MIN_ARENA_BYTES, MailboxLayout,
+    REGION_ALIGN, REQUEST_SECTOR_AT, REQUEST_SLOTS_AT, RESPONSE_SECTOR_AT, RESPONSE_SLOTS_AT,
     Region, SECTOR_ALLOCATE_AT, SECTOR_BYTES, SECTOR_FREE_AT, SECTOR_PUBLISH_AT, SECTOR_RELEASE_AT,
     SIGNALS_BYTES, SIGNALS_HOST_BUSY_AT, SIGNALS_RECEIVER_AWAKE_AT, SIGNALS_WAKE_AT, SLOTS_BYTES,
     WORD_STRIDE,
 };
 pub use clause::Clause;
 pub use extension::{
-    CONTROL_BELL_AT, CONTROL_EPOCH_AT, CONTROL_FEATURES_AT, CONTROL_PARKED_AT, CONTROL_PID_AT,
-    CONTROL_STATE_AT, ControlLayout, EXTENSION_BYTES, HIGH_WATER_AT, HOST_CONTROL_AT, JOURNAL_AT,
-    JOURNAL_WORDS, LaneState, WORKER_CONTROL_AT,
+    AWAKE, CONTROL_BELL_AT, CONTROL_BYTES, CONTROL_EPOCH_AT, CONTROL_FEATURES_AT,
+    CONTROL_PARKED_AT, CONTROL_PID_AT, CONTROL_STATE_AT, ControlLayout, EXTENSION_AT,
+    ExtensionBytes, HOST_CONTROL_AT, HOST_COUNTERS_AT, JOURNAL_AT, JOURNAL_WORDS, LaneState,
+    MAX_EXTENSION_BYTES, MIN_EXTENSION_BYTES, PARKED, WORKER_CONTROL_AT, WORKER_COUNTERS_AT,
 };
 pub use feature::Features;
 pub use header::{
-    CreatorId, HEADER_BYTES, HEADER_WORDS, HeaderError, HeaderFields, LaneKind, MAGIC, RawHeader,
-    byte_order_mark, field, ready_word,
+    BYTE_ORDER_MARK, CreatorId, HEADER_BYTES, HEADER_WORDS, HeaderFields, LaneKind, MAGIC,
+    READY_BIT, RawHeader, Reader, field, ready_word,
 };
-pub use layout::{LANE_BLOCK_AT, Layout, PAGE_BYTES};
+pub use header_error::HeaderError;
+pub use layout::{Layout, PAGE_BYTES};
+pub use negotiation::{Negotiation, Phase, RawControl};
 pub use offset::{Span, WordOffset};
 pub use slot::{
     HEADER_LINE_AT, HEADER_LINE_BYTES, INLINE_BYTES, PayloadPlace, RawSlotHeader,
-    SLOT_HEADER_WORDS, SLOT_STRIDE, STAMP_AT, STAMP_WORD, SlotHeader, Word0,
+    SLOT_HEADER_WORDS, SLOT_STRIDE, STAMP_AT, SlotHeader, SlotRules, Word0, word,
 };
 pub use tag::{Form, Tag};
 pub use toggle::{SLOTS, SlotIndex, SlotMask, Toggle, free, pending};

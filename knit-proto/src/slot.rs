@@ -13,7 +13,7 @@
 //!   word  5   payload length in bytes, or header length of a two-part payload
 //!   word  6   arena block (low 5), enqueue time of upstream hosts (high 27)
 //!   word  7   zero; process-private scratch of upstream peers
-//!   8 .. 14   reserved: 8 to 11 for several receivers, 12 to 14 zero
+//!   8 .. 14   reserved: 8 to 11 for several receivers, 12 to 14 for replies in place; zero
 //!   word 15   stamp: how often this slot has been published, modulo 2^32
 //! ```
 //!
@@ -32,10 +32,33 @@ pub const HEADER_LINE_AT: u32 = INLINE_BYTES;
 pub const HEADER_LINE_BYTES: u32 = 64;
 /// Words at the start of the header line that describe the message.
 pub const SLOT_HEADER_WORDS: usize = 7;
-/// Index of the stamp in the header line.
-pub const STAMP_WORD: u32 = 15;
+/// Index of each word in the header line. Byte offset in the slot = [`HEADER_LINE_AT`] + 4 x index.
+pub mod word {
+    /// Function and abort signal of a request, flags of an answer. MBX-5.
+    pub const WORD0: u32 = 0;
+    /// Call id. LANE-10.
+    pub const CALL: u32 = 1;
+    /// Payload tag. PAY-1.
+    pub const TAG: u32 = 2;
+    /// Arena offset in bytes, or low half of a scalar. ARN-2.
+    pub const START: u32 = 3;
+    /// High half of a scalar, or body length in bytes. PAY-2.
+    pub const END: u32 = 4;
+    /// Payload length or header length in bytes. PAY-2.
+    pub const PAYLOAD_LEN: u32 = 5;
+    /// Arena block. ARN-1.
+    pub const BLOCK: u32 = 6;
+    /// Private to upstream processes: zero, ignored. MBX-17.
+    pub const SCRATCH: u32 = 7;
+    /// Room for several receivers, four words: zero, ignored. MBX-17.
+    pub const STEALING: u32 = 8;
+    /// Room for replies in place, three words: zero, ignored. MBX-17.
+    pub const RESERVED: u32 = 12;
+    /// How often the slot has been published. MBX-9.
+    pub const STAMP: u32 = 15;
+}
 /// The stamp, in bytes from the start of the slot.
-pub const STAMP_AT: u32 = HEADER_LINE_AT + STAMP_WORD * 4;
+pub const STAMP_AT: u32 = HEADER_LINE_AT + word::STAMP * 4;
 
 const_assert_eq!(INLINE_BYTES + HEADER_LINE_BYTES, SLOT_STRIDE);
 const_assert_eq!(STAMP_AT + 4, SLOT_STRIDE);
@@ -134,6 +157,19 @@ pub struct SlotHeader {
     pub place: PayloadPlace,
 }
 
+/// What a receiver holds a slot header against: its own, never the peer's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotRules {
+    /// The mailbox that the header was read from.
+    pub direction: Direction,
+    /// Bytes of data in the arena of that direction. ARN-3.
+    pub arena_bytes: u32,
+    /// Longest payload in bytes. PAY-5.
+    pub max_payload: u32,
+    /// Abort signals of the lane. LANE-17.
+    pub abort_capacity: u32,
+}
+
 impl RawSlotHeader {
     /// The words of a checked header, unused ones zero.
     #[inline(always)]
@@ -158,8 +194,9 @@ impl RawSlotHeader {
         Self([word0, header.call, header.tag.0, w3, w4, w5, w6])
     }
 
-    /// Checks a private copy of a header, read from the mailbox of `direction`: tag assigned and possible in a process lane, every length
-    /// at most `max_payload`, every arena stretch inside `arena_bytes` of data, flags known.
+    /// Checks a private copy of the header of `slot` against `rules`: tag assigned and possible in a
+    /// process lane, every length within its limit, every arena stretch inside the arena, flags and
+    /// abort signal known.
     ///
     /// # Errors
     ///
@@ -167,13 +204,16 @@ impl RawSlotHeader {
     #[inline(always)]
     pub const fn parse(
         &self,
-        direction: Direction,
+        rules: &SlotRules,
         slot: SlotIndex,
-        arena_bytes: u32,
-        max_payload: u32,
     ) -> Result<SlotHeader, ProtocolViolation> {
         let [w0, call, tag, w3, w4, w5, w6] = self.0;
+        let SlotRules { direction, arena_bytes, max_payload, abort_capacity } = *rules;
         let word0 = match direction {
+            Direction::Request if w0 >> 16 > abort_capacity => {
+                let (signal, capacity) = ((w0 >> 16) - 1, abort_capacity);
+                return Err(ProtocolViolation::AbortSignal { slot, signal, capacity });
+            }
             // The casts keep sixteen bits of a shifted or masked word.
             Direction::Request => Word0::Call {
                 function: w0 as u16,

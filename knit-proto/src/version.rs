@@ -16,12 +16,19 @@ pub struct Version {
 
 impl Version {
     /// The version that this crate writes.
-    pub const CURRENT: Self = Self { major: 0, minor: 1 };
+    pub const CURRENT: Self = Self { major: 1, minor: 0 };
 
     /// Whether a reader of version `self` may read a segment of version `other`.
     #[must_use]
     pub const fn reads(self, other: Self) -> bool {
         self.major == other.major && (self.major != 0 || self.minor == other.minor)
+    }
+
+    /// Whether a segment of this version has a field that was added in version `since`. A reader gives
+    /// no meaning to a field that the segment's version does not have. SEG-15.
+    #[must_use]
+    pub const fn has(self, since: Self) -> bool {
+        self.major == since.major && self.minor >= since.minor
     }
 
     /// Both numbers in one word, major in the high half.
@@ -41,6 +48,7 @@ impl fmt::Display for Version {
 mod tests {
     use super::*;
 
+    /// SEG-3.
     #[test]
     fn drafts_understand_only_themselves() {
         let draft = Version { major: 0, minor: 1 };
@@ -51,11 +59,13 @@ mod tests {
         assert!(!draft.reads(release) && !release.reads(draft));
     }
 
+    /// SEG-3 and SEG-15.
     #[test]
     fn releases_read_every_minor_of_their_major() {
         let (old, new) = (Version { major: 1, minor: 0 }, Version { major: 1, minor: 7 });
         assert!(old.reads(new) && new.reads(old));
         assert!(!old.reads(Version { major: 2, minor: 0 }));
+        assert!(new.has(old) && !old.has(new) && !new.has(Version { major: 2, minor: 0 }));
         assert_eq!(new.packed(), 0x0001_0007);
     }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 /// What a peer did that the protocol forbids.
 ///
 /// Seeing one means that the peer is broken or hostile: the lane is poisoned and not used again.
-/// The names of the clauses are listed in `spec/clauses.md`.
+/// The clauses stand in the chapters of `spec/`, the names of the violations in `spec/layout.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolViolation {
@@ -99,6 +99,27 @@ pub enum ProtocolViolation {
         /// Bits that the other side accepted.
         accepted: u32,
     },
+    /// Features in force that changed after they were seen.
+    FeaturesChanged {
+        /// Bits that were agreed on.
+        locked: u32,
+        /// Bits that the other side now has.
+        found: u32,
+    },
+    /// A request that was published before the host had locked the features.
+    NotLocked {
+        /// Bits that this worker accepted.
+        accepted: u32,
+    },
+    /// An abort signal that the lane has no room for.
+    AbortSignal {
+        /// The slot.
+        slot: SlotIndex,
+        /// The signal.
+        signal: u32,
+        /// How many signals the lane has.
+        capacity: u32,
+    },
     /// A state word with a value that its writer may not store at this point.
     State {
         /// The value.
@@ -114,26 +135,39 @@ pub enum ProtocolViolation {
 }
 
 impl ProtocolViolation {
+    /// Name of the violation in `spec/layout.toml`, the same in every implementation.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.entry().0
+    }
+
     /// The clause that was broken.
     #[must_use]
     pub const fn clause(&self) -> Clause {
-        Clause::new(match self {
-            Self::Republished { .. } => "MBX-7",
-            Self::ReleasedFree { .. } => "MBX-8",
-            Self::NoSuchSlot { .. } => "MBX-1",
-            Self::FreedDead { .. } => "ARN-4",
-            Self::UnassignedTag { .. } => "PAY-1",
-            Self::LocalTag { .. } => "PAY-3",
-            Self::InlineLength { .. } => "PAY-4",
-            Self::PayloadLength { .. } => "PAY-5",
-            Self::ArenaAlignment { .. } => "ARN-2",
-            Self::ArenaBounds { .. } => "ARN-3",
-            Self::AnswerFlags { .. } => "MBX-5",
-            Self::UnknownCall { .. } => "LANE-2",
-            Self::Features { .. } => "SEG-9",
-            Self::State { .. } => "LANE-3",
-            Self::Epoch { .. } => "LANE-4",
-        })
+        Clause::new(self.entry().1)
+    }
+
+    const fn entry(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Republished { .. } => ("republished", "MBX-7"),
+            Self::ReleasedFree { .. } => ("released_free", "MBX-8"),
+            Self::NoSuchSlot { .. } => ("no_such_slot", "MBX-1"),
+            Self::FreedDead { .. } => ("freed_dead", "ARN-4"),
+            Self::UnassignedTag { .. } => ("unassigned_tag", "PAY-1"),
+            Self::LocalTag { .. } => ("local_tag", "PAY-3"),
+            Self::InlineLength { .. } => ("inline_length", "PAY-4"),
+            Self::PayloadLength { .. } => ("payload_length", "PAY-5"),
+            Self::ArenaAlignment { .. } => ("arena_alignment", "ARN-2"),
+            Self::ArenaBounds { .. } => ("arena_bounds", "ARN-3"),
+            Self::AnswerFlags { .. } => ("answer_flags", "MBX-5"),
+            Self::UnknownCall { .. } => ("unknown_call", "LANE-2"),
+            Self::AbortSignal { .. } => ("abort_signal", "LANE-17"),
+            Self::Features { .. } => ("features", "SEG-9"),
+            Self::FeaturesChanged { .. } => ("features_changed", "LANE-11"),
+            Self::NotLocked { .. } => ("not_locked", "LANE-9"),
+            Self::State { .. } => ("state", "LANE-3"),
+            Self::Epoch { .. } => ("epoch_mismatch", "LANE-4"),
+        }
     }
 }
 
@@ -181,6 +215,18 @@ impl fmt::Display for ProtocolViolation {
             }
             Self::Features { offered, accepted } => {
                 write!(f, "features {accepted:#010x} were accepted, {offered:#010x} were offered")
+            }
+            Self::FeaturesChanged { locked, found } => {
+                write!(f, "features {locked:#010x} were agreed on, the peer now has {found:#010x}")
+            }
+            Self::NotLocked { accepted } => {
+                write!(
+                    f,
+                    "a request came before the accepted features {accepted:#010x} were locked"
+                )
+            }
+            Self::AbortSignal { slot, signal, capacity } => {
+                write!(f, "slot {slot} has abort signal {signal}, the lane has {capacity} signals")
             }
             Self::State { state } => write!(f, "the peer's state word has value {state}"),
             Self::Epoch { expected, found } => {

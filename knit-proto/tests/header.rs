@@ -2,9 +2,9 @@
 //! geometry imply is refused or implies a layout that lies inside the mapping.
 
 use knit_proto::{
-    ControlLayout, CreatorId, Direction, Features, Geometry, HEADER_BYTES, HEADER_WORDS,
-    HeaderError, HeaderFields, LaneKind, Layout, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, RawHeader,
-    Region, Span, Version, WordOffset, field,
+    ControlLayout, CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_BYTES,
+    HEADER_WORDS, HeaderError, HeaderFields, LaneKind, Layout, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES,
+    RawHeader, Reader, Region, Span, Version, WordOffset, field,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -30,8 +30,8 @@ fn every_flipped_bit_is_refused_or_harmless() {
                 raw.0[word] ^= 1 << bit;
                 check(&raw, mapped(&fields));
                 let free = matches!(word, field::OPTIONAL | field::EPOCH | field::CREATOR_PID)
-                    || (field::START_LOW..=field::BOOT_HIGH).contains(&word)
-                    || matches!(word, field::TASKS_LOW | field::TASKS_HIGH)
+                    || (field::CREATOR_START..field::CREATOR_BOOT + 2).contains(&word)
+                    || (field::TASKS..field::TASKS + 2).contains(&word)
                     || is_ignored(word);
                 if free && (word != field::EPOCH || raw.0[word] != 0) {
                     assert!(raw.parse(mapped(&fields)).is_ok(), "word {word} bit {bit}");
@@ -92,7 +92,7 @@ fn a_mapping_of_another_length_is_refused() {
 fn the_high_half_of_the_length_counts() {
     let fields = valid_fields()[0];
     let mut raw = RawHeader::encode(&fields);
-    raw.0[field::SEGMENT_HIGH] = 1;
+    raw.0[field::SEGMENT_BYTES + 1] = 1;
     assert!(matches!(raw.parse(mapped(&fields)), Err(HeaderError::Length { .. })));
     assert!(matches!(raw.parse(mapped(&fields) + (1 << 32)), Err(HeaderError::Length { .. })));
 }
@@ -112,11 +112,11 @@ fn each_wrong_field_has_its_own_error() {
         HeaderError::ByteOrder { found: 0x0403_0201 }
     );
     assert_eq!(wrong(field::EPOCH, 0), HeaderError::Epoch);
-    assert_eq!(wrong(field::KIND, 3), HeaderError::LaneKind { found: 3 });
+    assert_eq!(wrong(field::LANE_KIND, 3), HeaderError::LaneKind { found: 3 });
     assert!(matches!(wrong(field::MAJOR, 9), HeaderError::Version { .. }));
     assert_eq!(
         wrong(field::MAJOR, 1 << 16),
-        HeaderError::VersionRange { major: 1 << 16, minor: 1 }
+        HeaderError::VersionRange { major: 1 << 16, minor: 0 }
     );
     assert_eq!(
         wrong(field::REQUIRED, 1 << 31),
@@ -124,10 +124,71 @@ fn each_wrong_field_has_its_own_error() {
     );
     assert_eq!(
         wrong(field::REQUEST_RESERVED, 129),
-        HeaderError::Reserved { bytes: 129, arena_bytes: 128 }
+        HeaderError::Reserved { bytes: 129, data_bytes: 64 }
     );
-    assert!(matches!(wrong(field::SLOTS, 31), HeaderError::Field { at: 68, .. }));
+    assert!(matches!(wrong(field::SLOTS, 31), HeaderError::Fixed { at: 68, .. }));
     assert!(matches!(wrong(field::ABORT_CAPACITY, 65_535), HeaderError::Geometry(_)));
+}
+
+/// SEG-3, SEG-14: a reader of 1.0 takes a segment of a later minor version, whatever stands in words
+/// that it does not know; and refuses drafts and other major versions.
+#[test]
+fn an_older_reader_takes_a_newer_minor_version() {
+    let fields = valid_fields()[0];
+    for minor in [1, 7, u16::MAX] {
+        let version = Version { major: 1, minor };
+        let mut raw = RawHeader::encode(&HeaderFields { version, ..fields });
+        for word in (field::RECORDER_SPANS..field::READY).chain([21]) {
+            raw.0[word] = 0xdead_beef;
+        }
+        raw.0[field::OPTIONAL] = u32::MAX;
+        let layout = raw.parse(mapped(&fields)).unwrap();
+        assert_eq!(layout.fields().version, version);
+        assert_eq!(
+            layout.mailbox(Direction::Request),
+            Layout::new(fields).mailbox(Direction::Request)
+        );
+    }
+    for version in [(0, 0), (0, 1), (2, 0), (u16::MAX, 0)] {
+        let version = Version { major: version.0, minor: version.1 };
+        let raw = RawHeader::encode(&HeaderFields { version, ..fields });
+        let refused = HeaderError::Version { found: version, reader: Version::CURRENT };
+        assert_eq!(raw.parse(mapped(&fields)), Err(refused));
+    }
+}
+
+/// SEG-15: a reader of 1.1, which knows where the flight recorder is, reads a segment of 1.0 without
+/// looking at the words that 1.1 added.
+#[test]
+fn a_newer_reader_takes_an_older_minor_version() {
+    const SINCE: Version = Version { major: 1, minor: 1 };
+    let newer = Reader { version: SINCE, features: Features::SUPPORTED.or(Features::RECORDER) };
+    let recorder = |raw: &RawHeader| {
+        let version = raw.parse_as(newer, mapped(&valid_fields()[0])).unwrap().fields().version;
+        version.has(SINCE).then_some(raw.0[field::RECORDER_SPANS])
+    };
+    let mut old = RawHeader::encode(&valid_fields()[0]);
+    assert_eq!(recorder(&old), None);
+    old.0[field::RECORDER_SPANS] = 8192;
+    assert_eq!(recorder(&old), None, "left-overs of an older writer have no meaning");
+    let mut new = RawHeader::encode(&HeaderFields { version: SINCE, ..valid_fields()[0] });
+    new.0[field::RECORDER_SPANS] = 8192;
+    assert_eq!(recorder(&new), Some(8192));
+}
+
+/// SEG-8: each required bit that the reader lacks is refused, and each that it has is not.
+#[test]
+fn required_features_are_those_of_the_reader() {
+    let fields = valid_fields()[0];
+    for bit in 0..32 {
+        let required = Features::from_bits(1 << bit);
+        let raw = RawHeader::encode(&HeaderFields { required, ..fields });
+        let without = Reader { features: Features::from_bits(!(1 << bit)), ..Reader::CURRENT };
+        let with = Reader { features: required, ..Reader::CURRENT };
+        let refused = HeaderError::RequiredFeatures { unknown: required };
+        assert_eq!(raw.parse_as(without, mapped(&fields)), Err(refused));
+        assert!(raw.parse_as(with, mapped(&fields)).is_ok());
+    }
 }
 
 proptest! {
@@ -165,7 +226,7 @@ proptest! {
         check(&raw, mapped(&fields).wrapping_add_signed(off));
     }
 
-    /// Any sizes: a header is consistent with itself.
+    /// Any sizes: a header is consistent with itself. MBX-1, MBX-4.
     #[test]
     fn any_geometry_is_parsed_back(
         request in 2..MAX_ARENA_BYTES / 64,
@@ -173,12 +234,14 @@ proptest! {
         signals in 0..=MAX_ABORT_CAPACITY,
         epoch in 1..u32::MAX,
         tasks in any::<u64>(),
+        pages in 1..=4096_u32,
     ) {
         let geometry = Geometry::new(request * 64, response * 64, signals).unwrap();
         let fields = HeaderFields {
             geometry, epoch, tasks,
-            request_reserved: request * 64,
+            request_reserved: request * 64 - 64,
             response_reserved: response / 2 * 64,
+            extension: ExtensionBytes::new(pages * 4096).unwrap(),
             ..valid_fields()[0]
         };
         let layout = RawHeader::encode(&fields).parse(mapped(&fields)).unwrap();
@@ -218,6 +281,7 @@ fn valid_fields() -> [HeaderFields; 3] {
         creator: CreatorId { pid: 77, start_time: 1 << 40, boot: u64::MAX },
         kind: LaneKind::Process,
         geometry: Geometry::new(128, 128, 0).unwrap(),
+        extension: ExtensionBytes::MIN,
         tasks: 0x0123_4567_89ab_cdef,
         request_reserved: 64,
         response_reserved: 0,
@@ -230,7 +294,8 @@ fn valid_fields() -> [HeaderFields; 3] {
             epoch: u32::MAX,
             kind: LaneKind::Thread,
             geometry: Geometry::new(64 << 20, 4096, 258).unwrap(),
-            request_reserved: 64 << 20,
+            request_reserved: (64 << 20) - 64,
+            extension: ExtensionBytes::new(3 * 4096).unwrap(),
             ..fields
         },
         HeaderFields {
@@ -247,55 +312,68 @@ fn mapped(fields: &HeaderFields) -> u64 {
 /// Parses, compares with the naive parser, and checks what was accepted.
 fn check(raw: &RawHeader, mapped: u64) {
     let parsed = raw.parse(mapped);
-    assert_eq!(parsed.is_ok(), naive_accepts(&raw.0, mapped), "{parsed:?}");
+    let naive = naive_reads(&raw.0, mapped, (1, 0), 1 | 1 << 3);
+    assert_eq!(parsed.map(drop).map_err(|error| error.name()), naive, "{parsed:?}");
     match parsed {
         Ok(layout) => check_layout(&layout, mapped),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
-/// The rules of the header page, written down again, in numbers and at 64 bits.
-fn naive_accepts(words: &[u32; HEADER_WORDS], mapped: u64) -> bool {
+/// The rules of the header page, written down again, in numbers and at 64 bits: the name of the first
+/// error in the order of the specification.
+fn naive_reads(
+    words: &[u32; HEADER_WORDS],
+    mapped: u64,
+    reader: (u64, u64),
+    features: u64,
+) -> Result<(), &'static str> {
     let word = |at: usize| u64::from(words[at]);
-    let arena = |bytes: u64| bytes.is_multiple_of(64) && (128..=1 << 30).contains(&bytes);
+    let need = |holds: bool, name: &'static str| if holds { Ok(()) } else { Err(name) };
+    need(word(63) != 0, "not_ready")?;
+    need(word(0) == 0x5449_4e4b, "magic")?;
+    need(word(1) == 0x0102_0304, "byte_order")?;
+    let (major, minor) = (word(2), word(3));
+    need(major < 65_536 && minor < 65_536, "version_range")?;
+    need(major == reader.0 && (major != 0 || minor == reader.1), "version")?;
+    need(word(63) == 0x8000_0000 + major * 65_536 + minor, "ready_word")?;
+    need((word(4), word(5)) == (256, 4096), "fixed_field")?;
+    need((word(17), word(18), word(19)) == (32, 576, 512), "fixed_field")?;
+    need(word(8) & !features == 0, "required_features")?;
+    need(word(10) != 0, "epoch")?;
+    need(matches!(word(16), 1 | 2), "lane_kind")?;
+    let extension = word(25);
+    need(extension.is_multiple_of(4096), "extension_length")?;
+    need((4096..=16 << 20).contains(&extension), "extension_length")?;
     let (request, response, signals) = (word(41), word(43), word(20));
-    if !arena(request) || !arena(response) || signals > 65_534 {
-        return false;
+    for arena in [request, response] {
+        need(arena.is_multiple_of(64) && (128..=1 << 30).contains(&arena), "arena_length")?;
     }
+    need(signals <= 65_534, "abort_capacity")?;
     let abort = signals.div_ceil(32) * 4;
-    let arenas = 8192 + 37_568 + abort.next_multiple_of(64);
-    let block = arenas + request + response - 8192;
+    let block_at = 4096 + extension;
+    let arenas = block_at + 37_568 + abort.next_multiple_of(64);
+    let end = arenas + request + response;
     let places = [
-        (4096, 4096),
-        (8192, block),
-        (8192, 192),
-        (8192 + 192, 256),
-        (8192 + 448, 256),
-        (8192 + 704, 18_432),
-        (8192 + 19_136, 18_432),
-        (8192 + 37_568, abort),
+        (4096, extension),
+        (block_at, end - block_at),
+        (block_at, 192),
+        (block_at + 192, 256),
+        (block_at + 448, 256),
+        (block_at + 704, 18_432),
+        (block_at + 19_136, 18_432),
+        (block_at + 37_568, abort),
         (arenas, request),
         (arenas + request, response),
     ];
-    let known_features = 1 | 1 << 3;
-    word(0) == 0x5449_4e4b
-        && word(1) == 0x0102_0304
-        && (word(2), word(3)) == (0, 1)
-        && (word(4), word(5)) == (256, 4096)
-        && word(7) << 32 | word(6) == 8192 + block
-        && mapped == 8192 + block
-        && word(8) & !known_features == 0
-        && word(10) != 0
-        && matches!(word(16), 1 | 2)
-        && (word(17), word(18), word(19)) == (32, 576, 512)
-        && places.iter().enumerate().all(|(place, (start, len))| {
-            (word(24 + 2 * place), word(25 + 2 * place)) == (*start, *len)
-        })
-        && word(44) <= request
-        && word(45) <= response
-        && word(44).is_multiple_of(64)
-        && word(45).is_multiple_of(64)
-        && word(63) == 0x8000_0001
+    for (place, (start, len)) in places.into_iter().enumerate() {
+        need((word(24 + 2 * place), word(25 + 2 * place)) == (start, len), "region")?;
+    }
+    need(word(7) << 32 | word(6) == end && mapped == end, "segment_length")?;
+    for (at, arena) in [(44, request), (45, response)] {
+        need(word(at) <= arena - 64 && word(at).is_multiple_of(64), "reserved_bytes")?;
+    }
+    Ok(())
 }
 
 /// Words that a reader of this version ignores.
@@ -312,7 +390,7 @@ fn check_layout(layout: &Layout, mapped: u64) {
         let (mailbox, arena) = (layout.mailbox(direction), layout.arena(direction));
         words.extend([mailbox.publish(), mailbox.release(), arena.allocate(), arena.free()]);
         spans.extend([mailbox.slots(), arena.data()]);
-        assert_eq!(mailbox.slot_count(), 32);
+        assert_eq!((mailbox.slot_count(), mailbox.slots().len()), (32, 32 * 576));
         assert_eq!(arena.data().len(), layout.fields().geometry.arena_bytes(direction) - 64);
         assert!(arena.data().at().is_multiple_of(64));
     }
@@ -333,7 +411,7 @@ fn check_layout(layout: &Layout, mapped: u64) {
     }
     assert!(taken.iter().all(|range| range.start.is_multiple_of(4) && range.end <= mapped));
 
-    let mut end = 8192;
+    let mut end = u64::from(layout.lane_block_at());
     for region in Region::ALL {
         let span = span_range(layout.region(region));
         assert!(span.start >= end && span.end <= mapped, "{}", region.name());

@@ -2,8 +2,8 @@
 //! or the arena.
 
 use knit_proto::{
-    BlockIndex, Direction, Form, INLINE_BYTES, PayloadPlace, ProtocolViolation, RawSlotHeader,
-    SLOTS, SlotHeader, SlotIndex, Tag, Word0,
+    BlockIndex, Direction, Form, INLINE_BYTES, MAX_ABORT_CAPACITY, PayloadPlace, ProtocolViolation,
+    RawSlotHeader, SLOTS, SlotHeader, SlotIndex, SlotRules, Tag, Word0,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -40,7 +40,7 @@ fn every_message_is_read_back() {
                     let message = SlotHeader { word0, call, tag, place };
                     let raw = RawSlotHeader::encode(&message);
                     for slot in (0..SLOTS).filter_map(SlotIndex::new) {
-                        assert_eq!(raw.parse(direction, slot, 4096, 1024), Ok(message));
+                        assert_eq!(raw.parse(&rules(direction, 4096, 1024), slot), Ok(message));
                     }
                 }
             }
@@ -50,7 +50,18 @@ fn every_message_is_read_back() {
 
 #[test]
 fn the_smallest_and_largest_stretches_are_accepted_and_one_byte_more_is_not() {
-    let len = |raw: RawSlotHeader, max| raw.parse(Direction::Request, slot(), 128, max).is_ok();
+    let len = |raw: RawSlotHeader, max| {
+        raw.parse(
+            &SlotRules {
+                direction: Direction::Request,
+                arena_bytes: 128,
+                max_payload: max,
+                abort_capacity: MAX_ABORT_CAPACITY,
+            },
+            slot(),
+        )
+        .is_ok()
+    };
     let arena = |start, len| RawSlotHeader([0, 0, Tag::BYTES_ARENA.0, start, 0, len, 0]);
     assert!(len(arena(0, 0), 0) && len(arena(128, 0), 0) && len(arena(64, 64), 64));
     assert!(!len(arena(64, 65), 128) && !len(arena(192, 0), 128) && !len(arena(0, 65), 64));
@@ -94,7 +105,7 @@ fn unassigned_and_local_tags_are_refused() {
             Some(Form::Local) => Err(ProtocolViolation::LocalTag { slot: slot(), tag }),
             Some(_) => Ok(()),
         };
-        assert_eq!(raw.parse(Direction::Request, slot(), 4096, 1024).map(drop), expected);
+        assert_eq!(raw.parse(&rules(Direction::Request, 4096, 1024), slot()).map(drop), expected);
     }
 }
 
@@ -102,7 +113,8 @@ fn unassigned_and_local_tags_are_refused() {
 fn answers_have_one_flag() {
     for flags in EDGES {
         let raw = RawSlotHeader([flags, 0, Tag::NULL.0, 0, 0, 0, 0]);
-        let parsed = raw.parse(Direction::Response, slot(), 0, 0).map(|message| message.word0);
+        let parsed =
+            raw.parse(&rules(Direction::Response, 0, 0), slot()).map(|message| message.word0);
         match flags {
             0 | 1 => assert_eq!(parsed, Ok(Word0::Answer { rejected: flags == 1 })),
             _ => assert_eq!(parsed, Err(ProtocolViolation::AnswerFlags { slot: slot(), flags })),
@@ -114,7 +126,7 @@ fn answers_have_one_flag() {
 fn every_block_word_names_one_of_32_blocks() {
     for word in EDGES.into_iter().chain(0..64) {
         let raw = RawSlotHeader([0, 0, Tag::BYTES_ARENA.0, 0, 0, 4, word]);
-        let message = raw.parse(Direction::Request, slot(), 64, 64).unwrap();
+        let message = raw.parse(&rules(Direction::Request, 64, 64), slot()).unwrap();
         assert_eq!(message.place.block().map(BlockIndex::get), Some(word % 32));
     }
 }
@@ -146,12 +158,16 @@ fn word() -> impl Strategy<Value = u32> {
     ]
 }
 
+const fn rules(direction: Direction, arena_bytes: u32, max_payload: u32) -> SlotRules {
+    SlotRules { direction, arena_bytes, max_payload, abort_capacity: MAX_ABORT_CAPACITY }
+}
+
 fn slot() -> SlotIndex {
     SlotIndex::new(3).expect("below 32")
 }
 
 fn word0s() -> Vec<(Direction, Word0)> {
-    let calls = [(0, None), (u16::MAX, None), (7, Some(0)), (u16::MAX, Some(u16::MAX - 1))];
+    let calls = [(0, None), (u16::MAX, None), (7, Some(0)), (u16::MAX, Some(65_533))];
     let calls = calls
         .into_iter()
         .map(|(function, abort)| (Direction::Request, Word0::Call { function, abort }));
@@ -199,12 +215,15 @@ fn places(tag: Tag) -> Vec<PayloadPlace> {
 /// Parses in both directions, compares with the naive parser, and checks what was accepted.
 fn check(raw: &RawSlotHeader, arena_bytes: u32, max_payload: u32) {
     for direction in DIRECTIONS {
-        let parsed = raw.parse(direction, slot(), arena_bytes, max_payload);
-        let naive = naive_accepts(raw, direction, arena_bytes, max_payload);
-        assert_eq!(parsed.is_ok(), naive, "{raw:?} {direction:?} {arena_bytes} {max_payload}");
-        match parsed {
-            Ok(message) => check_message(raw, &message, arena_bytes, max_payload),
-            Err(violation) => assert!(!violation.clause().id().is_empty()),
+        for abort_capacity in [0, 1, 33, MAX_ABORT_CAPACITY] {
+            let rules = SlotRules { abort_capacity, ..rules(direction, arena_bytes, max_payload) };
+            let parsed = raw.parse(&rules, slot());
+            let naive = naive_reads(raw, &rules);
+            let found = parsed.map(drop).map_err(|violation| violation.name());
+            assert_eq!(found, naive, "{raw:?} {rules:?}");
+            if let Ok(message) = parsed {
+                check_message(raw, &message, arena_bytes, max_payload);
+            }
         }
     }
 }
@@ -233,30 +252,31 @@ fn check_message(raw: &RawSlotHeader, message: &SlotHeader, arena_bytes: u32, ma
         Word0::Call { .. } => Direction::Request,
         Word0::Answer { .. } => Direction::Response,
     };
-    assert_eq!(again.parse(direction, slot(), arena_bytes, max_payload), Ok(*message));
+    assert_eq!(again.parse(&rules(direction, arena_bytes, max_payload), slot()), Ok(*message));
 }
 
-/// The rules of the slot header, written down again from the list of tags, at 64 bits.
-fn naive_accepts(
-    raw: &RawSlotHeader,
-    direction: Direction,
-    arena_bytes: u32,
-    max_payload: u32,
-) -> bool {
+/// The rules of the slot header, written down again from the list of tags, at 64 bits: the name of
+/// the first violation in the order of the specification.
+fn naive_reads(raw: &RawSlotHeader, rules: &SlotRules) -> Result<(), &'static str> {
     let [w0, _, tag, w3, w4, w5, _] = raw.0.map(u64::from);
-    if direction == Direction::Response && w0 > 1 {
-        return false;
+    let need = |holds: bool, name: &'static str| if holds { Ok(()) } else { Err(name) };
+    match rules.direction {
+        Direction::Request => need(w0 / 65_536 <= rules.abort_capacity.into(), "abort_signal")?,
+        Direction::Response => need(w0 < 2, "answer_flags")?,
     }
-    let inline = |len: u64| len <= 512;
+    let inline = |len: u64| need(len <= 512, "inline_length");
     let arena = |start: u64, len: u64| {
-        len <= max_payload.into() && start.is_multiple_of(64) && start + len <= arena_bytes.into()
+        need(len <= rules.max_payload.into(), "payload_length")?;
+        need(start.is_multiple_of(64), "arena_alignment")?;
+        need(start + len <= rules.arena_bytes.into(), "arena_bounds")
     };
     match tag {
-        3..=6 | 10 | 2 | 9 | 25 => true,
+        3..=6 | 10 | 2 | 9 | 25 => Ok(()),
         15 | 16 | 18 | 27 | 29 | 31..=35 | 37 | 39 | 45 | 46 | 54 => inline(w5),
         11 | 12 | 17 | 19..=24 | 26 | 28 | 36 | 38 | 44 | 53 => arena(w3, w5),
-        40 | 42 | 49 | 51 => inline(w5) && arena(w3, w4),
+        40 | 42 | 49 | 51 => inline(w5).and_then(|()| arena(w3, w4)),
         41 | 43 | 50 | 52 => arena(w3, w4 + w5),
-        _ => false,
+        47 | 48 => Err("local_tag"),
+        _ => Err("unassigned_tag"),
     }
 }

@@ -8,6 +8,7 @@
 //! - [`Sender`] and [`Receiver`] are the two ends of a mailbox: claim, deposit, publish; pending,
 //!   take, snapshot, release.
 //! - [`ArenaSender`] and [`ArenaReceiver`] move payloads that do not fit a slot.
+//! - [`AbortSender`] and [`AbortReceiver`] tell a worker which answers are not wanted any more.
 //! - [`Relax`] is the moment between two polls; [`Notifier`] and [`Waiter`] put an idle side to sleep
 //!   and wake it.
 //!
@@ -46,6 +47,7 @@ extern crate alloc;
 #[cfg(feature = "mapped")]
 extern crate std;
 
+mod abort;
 mod arena;
 pub mod edges;
 mod mailbox;
@@ -62,6 +64,7 @@ pub use mem::{Mapping, MemfdError};
 pub use parking::{FutexBell, FutexPair, MAX_BELLS};
 pub use segment::{SegmentError, attach_segment, create_segment};
 
+pub use abort::{AbortReceiver, AbortSender};
 pub use arena::{ArenaError, ArenaReceiver, ArenaSender, Reserved};
 pub use mailbox::{AttachError, Stamps};
 pub use mem::{

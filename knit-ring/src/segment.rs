@@ -2,7 +2,7 @@
 
 use crate::{OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord};
 use knit_proto::{
-    Direction, HEADER_BYTES, HEADER_WORDS, HeaderError, HeaderFields, LANE_BLOCK_AT, Layout,
+    Direction, ExtensionBytes, HEADER_BYTES, HEADER_WORDS, HeaderError, HeaderFields, Layout,
     RawHeader, Region, Span, field,
 };
 
@@ -55,8 +55,9 @@ pub fn create_segment<M: SharedMemory>(
 ///
 /// E5: the ready word is loaded first, with acquire ordering.
 pub fn attach_segment<M: SharedMemory>(memory: &M) -> Result<Layout, SegmentError> {
-    if memory.len() < LANE_BLOCK_AT {
-        return Err(SegmentError::TooShort { bytes: memory.len(), needed: LANE_BLOCK_AT });
+    let needed = ExtensionBytes::MIN.lane_block_at();
+    if memory.len() < needed {
+        return Err(SegmentError::TooShort { bytes: memory.len(), needed });
     }
     // E5: acquire load, pairs with the release store in `create_segment`.
     let ready = ready_word(memory)?.load_acquire();

@@ -1,9 +1,9 @@
 //! Real memory: copies of every length, bounds, and two threads that call each other through it.
 
 use knit_proto::{
-    ARENA_DATA_AT, ArenaLayout, ControlLayout, Direction, EXTENSION_BYTES, HOST_CONTROL_AT,
-    INLINE_BYTES, MailboxLayout, PayloadPlace, SECTOR_BYTES, SLOT_STRIDE, SLOTS, SlotHeader, Span,
-    Tag, WORKER_CONTROL_AT, Word0, WordOffset,
+    ARENA_DATA_AT, ArenaLayout, ControlLayout, Direction, HOST_CONTROL_AT, INLINE_BYTES,
+    MAX_ABORT_CAPACITY, MIN_EXTENSION_BYTES, MailboxLayout, PayloadPlace, SECTOR_BYTES,
+    SLOT_STRIDE, SLOTS, SlotHeader, SlotRules, Span, Tag, WORKER_CONTROL_AT, Word0, WordOffset,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Receiver, Sender, SharedBytes,
@@ -135,6 +135,56 @@ fn two_threads_exchange_payloads_through_the_arena() {
     exchange_payloads(&memory, &memory);
 }
 
+/// SEG-28: a word that two parties access is never seen half old and half new.
+#[test]
+fn a_word_is_never_torn() {
+    let memory = HeapMemory::zeroed(64).unwrap();
+    let at = WordOffset::new(4).unwrap();
+    let (ours, theirs) = (memory.word(at).unwrap(), memory.word(at).unwrap());
+    let writer = std::thread::spawn(move || {
+        for round in 0..MESSAGES {
+            ours.store_relaxed(if round % 2 == 0 { u32::MAX } else { 0 });
+        }
+        ours.store_release(0x5a5a_5a5a);
+    });
+    let mut pause = Pause::new();
+    loop {
+        match theirs.load_acquire() {
+            0 | u32::MAX => pause.wait("the last value"),
+            0x5a5a_5a5a => break,
+            torn => panic!("{torn:#010x}"),
+        }
+    }
+    writer.join().unwrap();
+}
+
+/// MBX-18, WAKE-6: a receiver that polls stamps finds what a sender that does not stamp published, in
+/// any slot, after a bounded number of polls, and at once when it looks before parking.
+#[test]
+fn a_message_without_a_stamp_is_found() {
+    let places = Places::new();
+    for skipped in 0..SLOTS {
+        let memory = HeapMemory::zeroed(places.bytes).unwrap();
+        let mut sender = Sender::new(&memory, places.mailbox, Stamps::Off).unwrap();
+        let mut receiver = Receiver::new(&memory, places.mailbox, Stamps::On).unwrap();
+        // Both ends go on from slot `skipped`; then the sender moves on alone.
+        for call in 0..skipped {
+            sender.claim().unwrap().publish(&inline_message(call, 0));
+            receiver.take().unwrap().expect("one is pending").release();
+        }
+        sender.claim().unwrap().publish(&inline_message(1000, 0));
+        let polls = (1..).find(|_| {
+            receiver.poll().unwrap().is_some_and(|taken| {
+                assert_eq!(taken.header().0[1], 1000);
+                true
+            })
+        });
+        assert!(polls.is_some_and(|polls| polls <= 64), "{polls:?} polls");
+        sender.claim().unwrap().publish(&inline_message(1001, 0));
+        assert!(receiver.is_pending().unwrap(), "the look before parking goes by the word");
+    }
+}
+
 /// A lane direction with all its slots, and the control lines of both sides.
 #[derive(Clone, Copy)]
 struct Places {
@@ -150,7 +200,7 @@ impl Places {
         let sector = span(0, SECTOR_BYTES);
         let slots = span(sector.end(), SLOTS * SLOT_STRIDE);
         let arena = span(slots.end(), ARENA_DATA_AT + ARENA_BYTES);
-        let extension = span(arena.end(), EXTENSION_BYTES);
+        let extension = span(arena.end(), MIN_EXTENSION_BYTES);
         Self {
             mailbox: MailboxLayout::new(sector, slots).unwrap(),
             arena: ArenaLayout::new(sector, arena).unwrap(),
@@ -192,7 +242,18 @@ fn exchange_messages<M: SharedMemory>(ours: &M, theirs: &M, stamps: Stamps) {
             continue;
         };
         pause.over();
-        let message = taken.header().parse(Direction::Request, taken.slot(), 0, 0).unwrap();
+        let message = taken
+            .header()
+            .parse(
+                &SlotRules {
+                    direction: Direction::Request,
+                    arena_bytes: 0,
+                    max_payload: 0,
+                    abort_capacity: MAX_ABORT_CAPACITY,
+                },
+                taken.slot(),
+            )
+            .unwrap();
         assert_eq!(message, inline_message(call, inline_len(call)));
         let mut seen = vec![0; inline_len(call)];
         taken.snapshot(&mut seen).unwrap();
@@ -258,7 +319,15 @@ fn exchange_payloads<M: SharedMemory>(ours: &M, theirs: &M) {
         pause.over();
         let message = taken
             .header()
-            .parse(Direction::Request, taken.slot(), blocks.capacity(), LONGEST_PAYLOAD)
+            .parse(
+                &SlotRules {
+                    direction: Direction::Request,
+                    arena_bytes: blocks.capacity(),
+                    max_payload: LONGEST_PAYLOAD,
+                    abort_capacity: MAX_ABORT_CAPACITY,
+                },
+                taken.slot(),
+            )
             .unwrap();
         let PayloadPlace::Arena { block, start, len } = message.place else {
             panic!("call {call} has its payload in the arena")
@@ -299,6 +368,27 @@ mod mapped {
     fn two_mappings_exchange_payloads_through_the_arena() {
         let [ours, theirs] = mappings();
         exchange_payloads(&ours, &theirs);
+    }
+
+    /// ARN-9: whatever the header had reserved, memory stands behind a block before it is written.
+    #[test]
+    fn memory_stands_behind_every_block() {
+        use std::os::unix::fs::MetadataExt;
+        let memory = Mapping::create(Places::new().bytes).unwrap();
+        let file = std::fs::File::from(memory.backing().file().try_clone_to_owned().unwrap());
+        let backed = || file.metadata().unwrap().blocks() * 512;
+        assert_eq!(backed(), 0);
+        let mut arena = ArenaSender::new(&memory, &Places::new().arena, 0).unwrap();
+        let mut end = 0;
+        for len in [64, 9000, 20_000] {
+            let room = arena.reserve(len).unwrap();
+            let before = backed();
+            end = (end + len).next_multiple_of(64);
+            assert!(before >= u64::from(end), "{before} bytes for {end}");
+            room.deposit(0, &content(len, len as usize)).unwrap();
+            assert_eq!(backed(), before, "the deposit touched pages that were not reserved");
+            room.commit();
+        }
     }
 
     /// One message at a time, there and back: each side sleeps until the other one has answered.

@@ -1,6 +1,6 @@
 //! Memory of a party that dies after its n-th store.
 
-use crate::{Intercept, Intercepted};
+use crate::{Intercept, Intercepted, Order};
 use knit_ring::HeapMemory;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -48,7 +48,7 @@ impl CrashMemory {
 }
 
 impl Intercept for Stop {
-    fn store(&self, at: u32, value: u32) -> bool {
+    fn store(&self, at: u32, value: u32, _: Order) -> bool {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if (log.len() as u64) < self.stores {
             log.push((at, value));

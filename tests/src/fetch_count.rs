@@ -1,6 +1,6 @@
 //! Memory that allows one load of each word in one operation (H2).
 
-use crate::{Intercept, Intercepted};
+use crate::{Intercept, Intercepted, Order};
 use knit_ring::HeapMemory;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -60,7 +60,7 @@ impl Fetches {
 }
 
 impl Intercept for Fetches {
-    fn load(&self, at: u32, value: u32) -> u32 {
+    fn load(&self, at: u32, value: u32, _: Order) -> u32 {
         let mut state = self.state();
         state.loaded.insert(at);
         let first = state.operation.as_mut().is_none_or(|loaded| loaded.insert(at));
@@ -69,7 +69,7 @@ impl Intercept for Fetches {
         value
     }
 
-    fn store(&self, at: u32, _: u32) -> bool {
+    fn store(&self, at: u32, _: u32, _: Order) -> bool {
         self.state().stored.insert(at);
         true
     }

@@ -1,9 +1,9 @@
 //! Small layouts for models and tests.
 
 use knit_proto::{
-    ARENA_DATA_AT, ArenaLayout, ControlLayout, CreatorId, EXTENSION_BYTES, Features, Geometry,
-    HOST_CONTROL_AT, HeaderFields, LaneKind, MailboxLayout, SECTOR_BYTES, SLOT_STRIDE, Span,
-    Version, WORKER_CONTROL_AT,
+    ARENA_DATA_AT, ArenaLayout, ControlLayout, CreatorId, ExtensionBytes, Features, Geometry,
+    HOST_CONTROL_AT, HeaderFields, LaneKind, MIN_EXTENSION_BYTES, MailboxLayout, SECTOR_BYTES,
+    SLOT_STRIDE, Span, Version, WORKER_CONTROL_AT,
 };
 
 /// One direction of a lane with fewer slots and a smaller arena than on the wire.
@@ -33,6 +33,7 @@ pub fn header_fields(reserved: u32, signals: u32) -> HeaderFields {
         creator: CreatorId::default(),
         kind: LaneKind::Process,
         geometry: Geometry::new(4096, 4096, signals).expect("small arenas"),
+        extension: ExtensionBytes::MIN,
         tasks: 0,
         request_reserved: reserved,
         response_reserved: 0,
@@ -55,7 +56,7 @@ pub fn arena_lane(slots: u32, data: u32) -> Lane {
     let sector = span(0, SECTOR_BYTES);
     let area = span(sector.end(), slots * SLOT_STRIDE);
     let arena = span(area.end(), ARENA_DATA_AT + data);
-    let extension = span(arena.end(), EXTENSION_BYTES);
+    let extension = span(arena.end(), MIN_EXTENSION_BYTES);
     Lane {
         mailbox: MailboxLayout::new(sector, area).expect("1 to 32 slots"),
         arena: ArenaLayout::new(sector, arena).expect("at least a granule"),

@@ -1,6 +1,6 @@
 //! Memory whose content a peer changes between any two loads.
 
-use crate::{Intercept, Intercepted};
+use crate::{Intercept, Intercepted, Order};
 use knit_ring::HeapMemory;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -70,7 +70,7 @@ impl Hostile {
 }
 
 impl Intercept for Hostile {
-    fn load(&self, at: u32, value: u32) -> u32 {
+    fn load(&self, at: u32, value: u32, _: Order) -> u32 {
         let mut state = self.state();
         let rate = state.rate;
         let value = if state.noise.below(256) < rate { state.noise.tamper(value) } else { value };

@@ -8,16 +8,32 @@ use std::sync::Arc;
 /// What a test does to the loads and stores of a party. Copies come word by word.
 pub trait Intercept: Send + Sync + 'static {
     /// What a load of the word at byte `at` returns, where memory holds `value`.
-    fn load(&self, at: u32, value: u32) -> u32 {
-        let _ = at;
+    fn load(&self, at: u32, value: u32, order: Order) -> u32 {
+        let _ = (at, order);
         value
     }
 
     /// Whether a store of `value` to the word at byte `at` happens.
-    fn store(&self, at: u32, value: u32) -> bool {
-        let _ = (at, value);
+    fn store(&self, at: u32, value: u32, order: Order) -> bool {
+        let _ = (at, value, order);
         true
     }
+
+    /// The party executes a full fence.
+    fn fence(&self) {}
+}
+
+/// How a word is accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Without ordering.
+    Relaxed,
+    /// A load with acquire ordering.
+    Acquire,
+    /// A store with release ordering.
+    Release,
+    /// Without ordering, as part of a copy of bytes: so many of the word's four, from its start.
+    Bytes(usize),
 }
 
 /// Heap memory as one party sees it, through an [`Intercept`]. Clones share both.
@@ -57,6 +73,7 @@ impl<I: Intercept> SharedMemory for Intercepted<I> {
     }
 
     fn full_fence(&self) {
+        self.by.fence();
         self.inner.full_fence();
     }
 
@@ -84,23 +101,31 @@ pub struct InterceptedWord<I> {
     by: Arc<I>,
 }
 
+impl<I> InterceptedWord<I> {
+    /// Where in the memory the word stands, in bytes.
+    #[must_use]
+    pub fn at(&self) -> u32 {
+        self.at
+    }
+}
+
 impl<I: Intercept> SharedWord for InterceptedWord<I> {
     fn load_relaxed(&self) -> u32 {
-        self.by.load(self.at, self.word.load_relaxed())
+        self.by.load(self.at, self.word.load_relaxed(), Order::Relaxed)
     }
 
     fn load_acquire(&self) -> u32 {
-        self.by.load(self.at, self.word.load_acquire())
+        self.by.load(self.at, self.word.load_acquire(), Order::Acquire)
     }
 
     fn store_relaxed(&self, value: u32) {
-        if self.by.store(self.at, value) {
+        if self.by.store(self.at, value, Order::Relaxed) {
             self.word.store_relaxed(value);
         }
     }
 
     fn store_release(&self, value: u32) {
-        if self.by.store(self.at, value) {
+        if self.by.store(self.at, value, Order::Release) {
             self.word.store_release(value);
         }
     }
@@ -121,14 +146,14 @@ pub struct InterceptedBytes<I> {
 }
 
 impl<I: Intercept> InterceptedBytes<I> {
-    fn load(&self, at: u32) -> u32 {
+    fn load(&self, at: u32, order: Order) -> u32 {
         let mut word = [0];
         self.bytes.load_words(at, &mut word).expect("the whole copy is inside");
-        self.by.load(self.at + at, word[0])
+        self.by.load(self.at + at, word[0], order)
     }
 
-    fn store(&self, at: u32, value: u32) {
-        if self.by.store(self.at + at, value) {
+    fn store(&self, at: u32, value: u32, order: Order) {
+        if self.by.store(self.at + at, value, order) {
             self.bytes.store_words(at, &[value]).expect("the whole copy is inside");
         }
     }
@@ -152,7 +177,8 @@ impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
     fn snapshot(&self, at: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.check(at, into.len())?;
         for (at, bytes) in (at..).step_by(4).zip(into.chunks_mut(4)) {
-            bytes.copy_from_slice(&self.load(at).to_ne_bytes()[..bytes.len()]);
+            let word = self.load(at, Order::Bytes(bytes.len())).to_ne_bytes();
+            bytes.copy_from_slice(&word[..bytes.len()]);
         }
         Ok(())
     }
@@ -162,7 +188,7 @@ impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
         for (at, bytes) in (at..).step_by(4).zip(from.chunks(4)) {
             let mut word = [0; 4];
             word[..bytes.len()].copy_from_slice(bytes);
-            self.store(at, u32::from_ne_bytes(word));
+            self.store(at, u32::from_ne_bytes(word), Order::Bytes(bytes.len()));
         }
         Ok(())
     }
@@ -170,7 +196,7 @@ impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
     fn load_words(&self, at: u32, into: &mut [u32]) -> Result<(), OutOfBounds> {
         self.check(at, size_of_val(into))?;
         for (at, word) in (at..).step_by(4).zip(into) {
-            *word = self.load(at);
+            *word = self.load(at, Order::Relaxed);
         }
         Ok(())
     }
@@ -178,7 +204,7 @@ impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
     fn store_words(&self, at: u32, words: &[u32]) -> Result<(), OutOfBounds> {
         self.check(at, size_of_val(words))?;
         for (at, word) in (at..).step_by(4).zip(words) {
-            self.store(at, *word);
+            self.store(at, *word, Order::Relaxed);
         }
         Ok(())
     }

@@ -7,7 +7,8 @@
 //! - [`Weaken`]: one ordering of the protocol taken away, to prove that a model needs it;
 //! - [`CrashMemory`]: the party that uses it dies after its n-th store;
 //! - [`FetchCount`]: a second load of the same word in one operation is an error (H2);
-//! - [`HostileMemory`]: every load may return what the peer liked to write just then.
+//! - [`HostileMemory`]: every load may return what the peer liked to write just then;
+//! - [`TraceMemory`]: every access is written down, with its ordering, party and step.
 //!
 //! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
@@ -20,14 +21,19 @@ mod hostile;
 mod intercept;
 mod loom_memory;
 mod model;
+mod trace;
+pub mod vectors;
 mod weaken;
+mod word_names;
 
 pub use crash::{CrashMemory, Stop, StopBehaviour, Stopped, until_stop};
 pub use explore::{Bounds, Explored, Rejection, explore, reject};
 pub use fetch_count::{FetchCount, Fetches};
 pub use geometry::{Lane, arena_lane, header_fields, lane};
 pub use hostile::{EDGES, Hostile, HostileMemory, Noise};
-pub use intercept::{Intercept, Intercepted, InterceptedBytes, InterceptedWord};
+pub use intercept::{Intercept, Intercepted, InterceptedBytes, InterceptedWord, Order};
 pub use loom_memory::{LoomBell, LoomBytes, LoomMemory, LoomWord};
 pub use model::{Seen, message, payload, read, receive, seen, send};
+pub use trace::{Access, Op, Run, TraceBell, TraceLog, TraceMemory, Tracer, Who, Word};
 pub use weaken::{WeakWord, Weaken, Weakening};
+pub use word_names::WordNames;

@@ -95,6 +95,7 @@ fn assert_serves(lane: &mut HostLane<Memory>) {
     assert_eq!(f64::decode(payload, &limits), Ok(9.0));
 }
 
+/// LANE-18, PAY-25.
 #[test]
 fn calls_that_no_task_can_take_are_answered_and_the_worker_goes_on() {
     // KD-13: a request that could not be decoded was thrown at again for ever.
@@ -139,6 +140,7 @@ fn calls_that_no_task_can_take_are_answered_and_the_worker_goes_on() {
     });
 }
 
+/// LANE-12, LANE-20.
 #[test]
 fn a_worker_that_is_asked_to_end_ends_with_status_0() {
     within_deadline(|| {
@@ -190,6 +192,7 @@ fn a_request_that_breaks_a_clause_ends_the_worker() {
     });
 }
 
+/// LANE-3.
 #[test]
 fn a_state_that_no_host_has_ends_the_worker() {
     within_deadline(|| {
@@ -199,6 +202,42 @@ fn a_state_that_no_host_has_ends_the_worker() {
             word(&pair.memory, pair.layout.host_control().state).store_release(state);
             let text = pair.refusal();
             assert!(text.contains("LANE-3") && text.contains(&state.to_string()), "{text}");
+        }
+    });
+}
+
+/// LANE-9: no host has connected, so the features are not locked.
+#[test]
+fn a_request_before_the_lock_ends_the_worker() {
+    within_deadline(|| {
+        let pair = Pair::new();
+        let state = word(&pair.memory, pair.layout.worker_control().state);
+        until("the worker is open", || state.load_acquire() == 1);
+        let call = header(0, 0, Tag::UNDEFINED.0, [0; 4]);
+        Forge::new(&pair.memory, &pair.layout, Direction::Request).send(call);
+        let text = pair.refusal();
+        assert!(text.contains("LANE-9") && text.contains("before"), "{text}");
+    });
+}
+
+/// LANE-11, LANE-4.
+#[test]
+fn a_control_line_that_changes_ends_the_worker() {
+    within_deadline(|| {
+        for (clause, features) in [("LANE-11", true), ("LANE-4", false)] {
+            let pair = Pair::new();
+            let mut lane = pair.connect();
+            assert_serves(&mut lane);
+            let control = pair.layout.host_control();
+            let at = if features { control.features } else { control.epoch };
+            word(&pair.memory, at).store_release(77);
+            // So that a worker that sleeps looks.
+            let submitted = lane.submit(0, &Payload::bare(Tag::UNDEFINED)).unwrap();
+            if submitted.wake {
+                FutexBell.wake(lane.bell());
+            }
+            let text = pair.refusal();
+            assert!(text.contains(clause), "{clause}: {text}");
         }
     });
 }

@@ -9,7 +9,7 @@ use boot_support::{
 };
 use knit_lanes::{EXIT_BOOT_FAILED, HostLane};
 use knit_proto::{
-    Features, Geometry, HEADER_BYTES, LANE_BLOCK_AT, RawHeader, Span, Version, WordOffset, field,
+    ExtensionBytes, Features, Geometry, HEADER_BYTES, RawHeader, Span, Version, WordOffset, field,
     ready_word,
 };
 use knit_ring::{Mapping, SharedBytes, SharedMemory, SharedWord, create_segment};
@@ -34,6 +34,7 @@ fn json() -> String {
     boot().to_json().unwrap()
 }
 
+/// LANE-6.
 #[test]
 fn a_good_segment_and_a_good_description_are_accepted() {
     within_deadline(|| {
@@ -117,6 +118,7 @@ fn memfd(len: u64, seals: SealFlags) -> OwnedFd {
     file
 }
 
+/// SEG-24.
 #[test]
 fn standard_input_that_is_no_sealed_memfd_is_refused() {
     within_deadline(|| {
@@ -144,12 +146,12 @@ fn a_memfd_of_another_length_is_refused() {
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         refuses(json(), memfd(0, seals), &["standard input is not a segment", "0 bytes"]);
         refuses(json(), memfd(1 << 32, seals), &["4294967296 bytes"]);
-        for len in [1, 4096, LANE_BLOCK_AT - 1] {
+        for len in [1, 4096, ExtensionBytes::MIN.lane_block_at() - 1] {
             let refused = [&*len.to_string(), "too few"];
             refuses(json(), memfd(len.into(), seals), &refused);
         }
         // A good header in a file of another length.
-        for len in [LANE_BLOCK_AT, segment_len() - 64, segment_len() + 64] {
+        for len in [ExtensionBytes::MIN.lane_block_at(), segment_len() - 64, segment_len() + 64] {
             let memory = Mapping::create(len).unwrap();
             write_header(&memory, RawHeader::encode(&fields()));
             refuses(json(), file(&memory), &[&segment_len().to_string(), &len.to_string()]);
@@ -181,26 +183,27 @@ fn a_memfd_of_zeros_is_refused() {
     });
 }
 
+/// SEG-12; and SEG-19: a segment that is not ready is not waited for.
 #[test]
 fn every_header_field_is_compared_never_obeyed() {
     // H13: what the header says of its own geometry decides nothing.
     let cases: [(usize, u32, &[&str]); 19] = [
         (field::MAGIC, 0x1234_5678, &["magic 0x12345678"]),
         (field::BYTE_ORDER, 0x0403_0201, &["byte-order mark 0x04030201"]),
-        (field::MAJOR, 1, &["layout 1.1", "understands 0.1"]),
-        (field::MINOR, 2, &["layout 0.2", "understands 0.1"]),
-        (field::MAJOR, 1 << 16, &["65536.1", "sixteen bits"]),
+        (field::MAJOR, 9, &["layout 9.0", "understands 1.0"]),
+        (field::MAJOR, 0, &["layout 0.0", "understands 1.0"]),
+        (field::MAJOR, 1 << 16, &["65536.0", "sixteen bits"]),
         (field::HEADER_BYTES, 512, &["header length is 512"]),
         (field::PAGE_BYTES, 16_384, &["page size is 16384"]),
-        (field::SEGMENT_LOW, 4096, &["states 4096 bytes"]),
-        (field::SEGMENT_HIGH, 1, &["bytes"]),
+        (field::SEGMENT_BYTES, 4096, &["states 4096 bytes"]),
+        (field::SEGMENT_BYTES + 1, 1, &["bytes"]),
         (field::REQUIRED, 1 << 20, &["requires features", "0x00100000"]),
         (field::REQUIRED, Features::JOURNAL.bits(), &["requires features", "journal"]),
         (field::EPOCH, 0, &["epoch 0"]),
-        (field::KIND, 9, &["lane kind 9"]),
+        (field::LANE_KIND, 9, &["lane kind 9"]),
         (field::SLOTS, 64, &["slot count is 64"]),
-        (field::STRIDE, 640, &["slot stride is 640"]),
-        (field::INLINE, 1024, &["inline bytes is 1024"]),
+        (field::SLOT_STRIDE, 640, &["slot stride is 640"]),
+        (field::INLINE_BYTES, 1024, &["inline length is 1024"]),
         (field::ABORT_CAPACITY, 1 << 20, &["1048576 abort signals"]),
         (field::REQUEST_RESERVED, u32::MAX, &["4294967295 bytes reserved"]),
         (field::READY, 0, &["has not finished"]),
@@ -234,6 +237,7 @@ fn a_segment_of_another_incarnation_is_refused() {
     });
 }
 
+/// LANE-7.
 #[test]
 fn a_segment_for_other_tasks_is_refused() {
     within_deadline(|| {
@@ -247,6 +251,7 @@ fn a_segment_for_other_tasks_is_refused() {
     });
 }
 
+/// LANE-5.
 #[test]
 fn a_host_that_has_not_announced_itself_is_refused() {
     within_deadline(|| {
@@ -268,7 +273,9 @@ fn a_segment_with_abort_signals_is_accepted() {
         let geometry =
             Geometry::new(1 << 20, geometry().arena_bytes(knit_proto::Direction::Response), 258);
         let fields = knit_proto::HeaderFields { geometry: geometry.unwrap(), ..fields() };
-        let memory = Mapping::create(LANE_BLOCK_AT + fields.geometry.block_bytes()).unwrap();
+        let memory =
+            Mapping::create(ExtensionBytes::MIN.lane_block_at() + fields.geometry.block_bytes())
+                .unwrap();
         let layout = create_segment(&memory, &fields).unwrap();
         HostLane::announce(&memory, &layout, std::process::id()).unwrap();
         let mut child = spawn(json(), file(&memory));

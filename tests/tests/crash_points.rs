@@ -2,8 +2,8 @@
 //! what was not has left no trace, and the other party neither fails nor hangs.
 
 use knit_proto::{
-    BlockIndex, Direction, HeaderError, Layout, PayloadPlace, RawSlotHeader, SlotHeader, SlotIndex,
-    Tag, Version, Word0, WordOffset, ready_word,
+    BlockIndex, Direction, HeaderError, Layout, MAX_ABORT_CAPACITY, PayloadPlace, RawSlotHeader,
+    SlotHeader, SlotIndex, SlotRules, Tag, Version, Word0, WordOffset, ready_word,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Receiver, SegmentError, Sender,
@@ -42,7 +42,7 @@ fn a_sender_that_dies_leaves_its_published_messages_and_nothing_else() {
 }
 
 /// The claim that a sender was filling when it died leaves the slot free: a sender that goes on in
-/// its place gets the same slot and can use it.
+/// its place gets the same slot and can use it. MBX-3.
 #[test]
 fn a_slot_that_was_claimed_and_not_published_is_usable() {
     let lane = arena_lane(SLOTS, 64);
@@ -139,7 +139,7 @@ fn an_arena_send_that_dies_is_delivered_whole_or_not_at_all() {
     }
 }
 
-/// C7: the ready word is the last store.
+/// C7: the ready word is the last store. SEG-4, C7.
 #[test]
 fn a_segment_whose_creator_died_is_refused() {
     let fields = header_fields(0, 0);
@@ -267,7 +267,17 @@ fn read_arena<M: SharedMemory>(
     slot: SlotIndex,
     arena: &ArenaReceiver<M>,
 ) -> (u32, BlockIndex) {
-    let message = header.parse(Direction::Request, slot, arena.capacity(), 1024).unwrap();
+    let message = header
+        .parse(
+            &SlotRules {
+                direction: Direction::Request,
+                arena_bytes: arena.capacity(),
+                max_payload: 1024,
+                abort_capacity: MAX_ABORT_CAPACITY,
+            },
+            slot,
+        )
+        .unwrap();
     let PayloadPlace::Arena { block, start, len } = message.place else {
         panic!("the script sends arena payloads")
     };

@@ -2,8 +2,9 @@
 //! never panic, and what they say about their own blocks and slots stays true.
 
 use knit_proto::{
-    BlockIndex, Direction, INLINE_BYTES, Layout, PayloadPlace, ProtocolViolation, RawSlotHeader,
-    SLOT_STRIDE, STAMP_AT, SlotIndex, SlotMask, WordOffset,
+    BlockIndex, Direction, INLINE_BYTES, Layout, MAX_ABORT_CAPACITY, PayloadPlace,
+    ProtocolViolation, RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex, SlotMask, SlotRules,
+    WordOffset,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, BatchError, ClaimError, HeapMemory, Notifier, Receiver,
@@ -33,7 +34,7 @@ fn a_sender_survives_any_receiver() {
 }
 
 /// The sender looks at the release word when it knows of no free slot. It then believes exactly
-/// what it loaded, or names the slots that were released out of turn.
+/// what it loaded, or names the slots that were released out of turn. MBX-8.
 #[test]
 fn a_sender_names_every_slot_that_was_released_out_of_turn() {
     let mut violations = 0;
@@ -118,7 +119,7 @@ fn a_receiver_survives_any_sender() {
 }
 
 /// The blocks that an arena has given out and not got back, as it must believe itself from what it
-/// loaded, never overlap and lie inside.
+/// loaded, never overlap and lie inside. ARN-1, ARN-8.
 #[test]
 fn an_arena_gives_no_byte_to_two_blocks_whatever_the_receiver_frees() {
     for_each_seed(|noise, memory, rate, lane| {
@@ -178,8 +179,8 @@ fn an_arena_gives_no_byte_to_two_blocks_whatever_the_receiver_frees() {
 
 #[test]
 fn attaching_to_any_header_succeeds_inside_the_memory_or_fails() {
-    let good = HeapMemory::zeroed(Layout::new(header_fields(4096, 33)).len()).unwrap();
-    create_segment(&good, &header_fields(4096, 33)).unwrap();
+    let good = HeapMemory::zeroed(Layout::new(header_fields(4032, 33)).len()).unwrap();
+    create_segment(&good, &header_fields(4032, 33)).unwrap();
     let mut accepted = 0;
     for seed in 0..20_000 {
         let hostile = HostileMemory::tampering(&good, seed, seed as u32 % 8);
@@ -191,6 +192,7 @@ fn attaching_to_any_header_succeeds_inside_the_memory_or_fails() {
     assert!((1..20_000).contains(&accepted), "{accepted} accepted: the test tells nothing");
 }
 
+/// WAKE-5.
 #[test]
 fn bells_and_flags_of_any_value_do_no_harm() {
     for_each_seed(|noise, memory, rate, lane| {
@@ -211,7 +213,7 @@ fn bells_and_flags_of_any_value_do_no_harm() {
     });
 }
 
-/// A thread writes over everything that a peer can write while both ends work.
+/// A thread writes over everything that a peer can write while both ends work. PAY-26.
 #[test]
 fn the_ends_survive_a_peer_that_writes_all_the_time() {
     for stamps in [Stamps::On, Stamps::Off] {
@@ -402,7 +404,15 @@ fn read_anything<M: SharedMemory>(
     taken: &Taken<'_, M>,
     arena: &mut ArenaReceiver<M>,
 ) {
-    let message = match header.parse(direction, slot, arena.capacity(), 2048) {
+    let message = match header.parse(
+        &SlotRules {
+            direction,
+            arena_bytes: arena.capacity(),
+            max_payload: 2048,
+            abort_capacity: MAX_ABORT_CAPACITY,
+        },
+        slot,
+    ) {
         Ok(message) => message,
         Err(violation) => return check_clause(violation),
     };

@@ -5,7 +5,8 @@
 //! first. With a third payload a slot is used again as well.
 
 use knit_proto::{
-    Direction, PayloadPlace, ProtocolViolation, RawSlotHeader, SlotHeader, Tag, Word0,
+    Direction, MAX_ABORT_CAPACITY, PayloadPlace, ProtocolViolation, RawSlotHeader, SlotHeader,
+    SlotRules, Tag, Word0,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, ClaimError, Receiver, Sender, SharedMemory, Stamps,
@@ -31,6 +32,7 @@ fn a_block_and_its_slot_are_reused_together() {
     });
 }
 
+/// ARN-6.
 #[test]
 fn model_rejects_free_stored_relaxed() {
     let free = Weakening::StoreRelaxed(lane(2).arena.free());
@@ -40,6 +42,7 @@ fn model_rejects_free_stored_relaxed() {
     assert_eq!(rejection, Rejection::Race);
 }
 
+/// ARN-7.
 #[test]
 fn model_rejects_free_loaded_relaxed() {
     let free = Weakening::LoadRelaxed(lane(2).arena.free());
@@ -133,7 +136,15 @@ fn receive<M: SharedMemory>(
             continue;
         };
         let header: RawSlotHeader = taken.header();
-        let message = header.parse(Direction::Request, taken.slot(), arena.capacity(), 64)?;
+        let message = header.parse(
+            &SlotRules {
+                direction: Direction::Request,
+                arena_bytes: arena.capacity(),
+                max_payload: 64,
+                abort_capacity: MAX_ABORT_CAPACITY,
+            },
+            taken.slot(),
+        )?;
         let PayloadPlace::Arena { block, start, .. } = message.place else {
             panic!("every message of this model is in the arena");
         };

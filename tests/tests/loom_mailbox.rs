@@ -15,6 +15,7 @@ const MESSAGES: u32 = 3;
 /// What the receiver took, and whether the sender found the mailbox full.
 type Outcome = Result<(Vec<Seen>, bool), ProtocolViolation>;
 
+/// MBX-3, MBX-11.
 #[test]
 fn every_message_arrives_once_and_whole() {
     explore("mailbox, released one by one", Bounds::ALL, &permitted(), || {
@@ -29,24 +30,28 @@ fn slots_released_together_are_filled_again() {
     });
 }
 
+/// MBX-11.
 #[test]
 fn model_rejects_publish_stored_relaxed() {
     let publish = Weakening::StoreRelaxed(lane(2).mailbox.publish());
     assert_eq!(rejection("publish stored relaxed", publish, Weakening::None), Rejection::Race);
 }
 
+/// MBX-12.
 #[test]
 fn model_rejects_publish_loaded_relaxed() {
     let publish = Weakening::LoadRelaxed(lane(2).mailbox.publish());
     assert_eq!(rejection("publish loaded relaxed", Weakening::None, publish), Rejection::Race);
 }
 
+/// MBX-13.
 #[test]
 fn model_rejects_release_stored_relaxed() {
     let release = Weakening::StoreRelaxed(lane(2).mailbox.release());
     assert_eq!(rejection("release stored relaxed", Weakening::None, release), Rejection::Race);
 }
 
+/// MBX-14.
 #[test]
 fn model_rejects_release_loaded_relaxed() {
     let release = Weakening::LoadRelaxed(lane(2).mailbox.release());

@@ -27,28 +27,33 @@ struct Mutant {
 const NONE: Mutant =
     Mutant { notifier: Weakening::None, waiter: Weakening::None, looks_again: true, wakes: true };
 
+/// WAKE-1, WAKE-2.
 #[test]
 fn one_message_wakes_a_sleeping_receiver() {
     explore("parking, one message", Bounds::ALL, &permitted(1), || run(1, NONE));
 }
 
+/// WAKE-3.
 #[test]
 fn a_receiver_that_slept_can_sleep_again() {
     explore("parking, two messages", Bounds::preemptions(4), &permitted(2), || run(2, NONE));
 }
 
+/// WAKE-2.
 #[test]
 fn model_rejects_notifier_without_fence() {
     let mutant = Mutant { notifier: Weakening::NoFence, ..NONE };
     assert_eq!(rejection("notifier without fence", mutant), Rejection::Deadlock);
 }
 
+/// WAKE-1.
 #[test]
 fn model_rejects_waiter_without_fence() {
     let mutant = Mutant { waiter: Weakening::NoFence, ..NONE };
     assert_eq!(rejection("waiter without fence", mutant), Rejection::Deadlock);
 }
 
+/// WAKE-1, WAKE-6.
 #[test]
 fn model_rejects_waiter_without_second_look() {
     let mutant = Mutant { looks_again: false, ..NONE };

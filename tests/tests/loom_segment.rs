@@ -2,12 +2,13 @@
 //! state sees the epoch and the features beside it.
 
 use knit_proto::{
-    ControlLayout, CreatorId, Features, Geometry, HEADER_BYTES, HeaderError, HeaderFields,
-    LaneKind, LaneState, Layout, RawHeader, Span, Version, WordOffset, field,
+    ControlLayout, CreatorId, ExtensionBytes, Features, Geometry, HEADER_BYTES, HeaderError,
+    HeaderFields, LaneKind, LaneState, Layout, RawHeader, Span, Version, WordOffset, field,
 };
 use knit_ring::{SegmentError, SharedMemory, SharedWord, attach_segment, create_segment};
 use knit_tests::{Bounds, LoomMemory, Rejection, Weaken, Weakening, explore, lane, reject};
 
+/// SEG-4, SEG-7.
 #[test]
 fn a_ready_segment_has_its_whole_header() {
     explore("segment", Bounds::ALL, &[header(fields()), None], || {
@@ -35,6 +36,7 @@ fn model_rejects_ready_loaded_relaxed() {
     assert_eq!(rejection, Rejection::Race);
 }
 
+/// LANE-7, LANE-8.
 #[test]
 fn an_open_side_shows_its_epoch_and_features() {
     explore("control line", Bounds::ALL, &control_outcomes(), || {
@@ -69,6 +71,7 @@ fn fields() -> HeaderFields {
         creator: CreatorId { pid: 1, start_time: 2 << 32 | 3, boot: 4 << 32 | 5 },
         kind: LaneKind::Process,
         geometry: Geometry::new(128, 128, 0).expect("the smallest arenas"),
+        extension: ExtensionBytes::MIN,
         tasks: 6 << 32 | 7,
         request_reserved: 64,
         response_reserved: 0,

@@ -55,6 +55,7 @@ fn stamps_and_words_together_deliver_every_message_once() {
     });
 }
 
+/// MBX-10.
 #[test]
 fn a_message_taken_by_its_word_is_not_taken_again_by_its_late_stamp() {
     explore("stamps, first message by its word", BOUNDS, &permitted(&[[Take, Poll, Poll]]), || {
@@ -81,7 +82,7 @@ fn model_rejects_stamp_loaded_relaxed() {
 }
 
 /// The receiver counts a message that is not published yet, and then sees it published: it takes it
-/// twice or calls the sender a liar.
+/// twice or calls the sender a liar. MBX-9.
 #[test]
 fn model_rejects_stamp_before_toggle() {
     let publish = Weakening::StoreLate(lane(2).mailbox.publish());

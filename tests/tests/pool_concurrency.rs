@@ -226,6 +226,7 @@ fn calls_with_large_answers_run_though_their_handles_only_lie_there() {
     });
 }
 
+/// WAKE-4.
 #[test]
 fn no_wake_up_is_lost_when_nobody_spins() {
     within_deadline(|| {

@@ -2,7 +2,7 @@
 
 mod pool_support;
 
-use knit_lanes::{CallError, Pool, StartError, Tasks, WorkerExit};
+use knit_lanes::{Boot, CallError, Pool, StartError, Tasks, WorkerExit};
 use pool_support::futures::{block_on, join_all};
 use pool_support::gate::Gate;
 use pool_support::process::{
@@ -82,6 +82,7 @@ fn calls_that_were_answered_before_the_kill_keep_their_values() {
     });
 }
 
+/// WAKE-7.
 #[test]
 fn death_wakes_every_thread_that_sleeps() {
     // C3: a wait at any point ends when the peer dies.
@@ -273,6 +274,45 @@ fn twenty_kills_in_a_row_are_survived() {
     });
 }
 
+/// LANE-14, SEG-18: the next worker has another segment, another epoch, and nothing of the old one.
+#[test]
+fn every_worker_has_a_segment_and_an_epoch_of_its_own() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let worker = pool.call(remote.pid, ()).wait().unwrap();
+            let lane = (segment_of(worker), epoch_of(worker));
+            let again = seen.iter().any(|(segment, epoch)| *segment == lane.0 || *epoch == lane.1);
+            assert!(!again && lane.1 != 0, "{lane:?} after {seen:?}");
+            seen.push(lane);
+            kill(worker);
+            until_gone(&[worker]);
+            until("a new worker is ready", || pool.worker_ids().iter().any(|id| *id != worker));
+        }
+    });
+}
+
+/// Inode of the one segment that a worker has mapped.
+fn segment_of(worker: u32) -> String {
+    let maps = std::fs::read_to_string(format!("/proc/{worker}/maps")).unwrap();
+    let mut inodes: Vec<_> = maps
+        .lines()
+        .filter(|line| line.contains("memfd:knit-lane"))
+        .filter_map(|line| line.split_whitespace().nth(4))
+        .collect();
+    inodes.dedup();
+    assert_eq!(inodes.len(), 1, "{maps}");
+    inodes[0].to_owned()
+}
+
+/// The epoch that a worker was told.
+fn epoch_of(worker: u32) -> u32 {
+    let environment = std::fs::read(format!("/proc/{worker}/environ")).unwrap();
+    let boot = environment.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(b"KNIT_BOOT="));
+    Boot::from_json(std::str::from_utf8(boot.expect("a worker")).unwrap()).unwrap().epoch
+}
+
 #[test]
 fn an_idle_pool_puts_new_workers_to_service() {
     within_deadline(|| {
@@ -395,6 +435,7 @@ fn the_other_lane_serves_while_one_is_replaced() {
     });
 }
 
+/// LANE-13.
 #[test]
 fn a_stopped_worker_is_slow_not_dead() {
     // C1, C12: liveness comes from the kernel, never from a clock.

@@ -129,6 +129,7 @@ fn an_answer_of_another_type_is_an_error_of_the_call() {
     });
 }
 
+/// PAY-28.
 #[test]
 fn an_argument_over_the_limit_is_not_sent() {
     within_deadline(|| {
@@ -146,6 +147,7 @@ fn an_argument_over_the_limit_is_not_sent() {
     });
 }
 
+/// PAY-28.
 #[test]
 fn a_result_over_the_limit_is_an_error_with_both_sizes() {
     within_deadline(|| {

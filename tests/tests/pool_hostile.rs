@@ -85,6 +85,7 @@ fn an_answer_to_no_call_poisons_the_lane() {
     misbehaviour("unknown-call", &["LANE-2"]);
 }
 
+/// LANE-2.
 #[test]
 fn a_second_answer_poisons_the_lane() {
     misbehaviour("answer-twice", &["LANE-2"]);
@@ -268,6 +269,7 @@ fn an_error_that_is_no_error_value_fails_its_call_alone() {
     }
 }
 
+/// PAY-25.
 #[test]
 fn an_answer_that_cannot_be_decoded_fails_its_call_alone() {
     oddity("bad-utf8", |error| {
@@ -276,6 +278,7 @@ fn an_answer_that_cannot_be_decoded_fails_its_call_alone() {
     oddity("wrong-type", |error| matches!(error, CallError::Answer(DecodeError::WrongType { .. })));
 }
 
+/// PAY-22.
 #[test]
 fn a_number_of_a_descriptor_is_never_opened() {
     // KD-15: the host would have mapped whatever descriptor the worker named.
@@ -309,6 +312,14 @@ fn a_worker_that_opens_in_a_wrong_way_does_not_start() {
             let _ = std::fs::remove_file(marker);
         }
     });
+}
+
+/// LANE-3, LANE-4, LANE-11: the worker answers nothing, and the host that waits looks at its line.
+#[test]
+fn a_control_line_that_changes_poisons_the_lane() {
+    misbehaviour("change-features", &["LANE-11"]);
+    misbehaviour("state-back", &["LANE-3"]);
+    misbehaviour("change-epoch", &["LANE-4"]);
 }
 
 #[test]

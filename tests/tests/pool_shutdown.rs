@@ -194,6 +194,7 @@ fn host(mode: &str) -> (Child, Vec<u32>) {
     (host, workers)
 }
 
+/// LANE-20, WAKE-7.
 #[test]
 fn a_killed_host_leaves_no_worker() {
     // KD-12: workers lived on after the SIGKILL of their host.

@@ -1,7 +1,9 @@
 //! H1: no end reads back what it wrote. H2: no operation loads a word twice, so what was checked is
 //! what is used.
 
-use knit_proto::{Direction, INLINE_BYTES, Layout, SLOT_STRIDE, STAMP_AT};
+use knit_proto::{
+    Direction, INLINE_BYTES, Layout, MAX_ABORT_CAPACITY, SLOT_STRIDE, STAMP_AT, SlotRules,
+};
 use knit_ring::{
     ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Notifier, Receiver, Sender, SharedMemory,
     SharedWord, Stamps, Taken, Waiter, attach_segment, create_segment,
@@ -9,7 +11,7 @@ use knit_ring::{
 use knit_tests::{FetchCount, Lane, Noise, arena_lane, header_fields, lane, message, payload};
 use std::collections::BTreeSet;
 
-/// H1: what an end wrote it knows, and what it reads the other side writes.
+/// H1: what an end wrote it knows, and what it reads the other side writes. MBX-15.
 #[test]
 fn no_end_reads_back_what_it_wrote() {
     for stamps in [Stamps::On, Stamps::Off] {
@@ -40,7 +42,7 @@ fn no_end_reads_back_what_it_wrote() {
     }
 }
 
-/// H1: a peer that writes over our words changes nothing that we do.
+/// H1: a peer that writes over our words changes nothing that we do. MBX-15.
 #[test]
 fn words_of_ours_that_the_peer_overwrites_do_not_matter() {
     let lane = lane(4);
@@ -57,7 +59,7 @@ fn words_of_ours_that_the_peer_overwrites_do_not_matter() {
     assert_eq!(sender.claim().unwrap_err(), ClaimError::Full);
 }
 
-/// H2: no decision is taken on a word that is loaded twice.
+/// H2: no decision is taken on a word that is loaded twice. MBX-16, PAY-26.
 #[test]
 fn one_operation_loads_each_word_once() {
     for stamps in [Stamps::On, Stamps::Off] {
@@ -100,13 +102,14 @@ fn one_operation_loads_each_word_once() {
     }
 }
 
+/// SEG-10.
 #[test]
 fn attaching_loads_each_header_word_once() {
-    let memory = HeapMemory::zeroed(Layout::new(header_fields(4096, 0)).len()).unwrap();
-    create_segment(&memory, &header_fields(4096, 0)).unwrap();
+    let memory = HeapMemory::zeroed(Layout::new(header_fields(4032, 0)).len()).unwrap();
+    create_segment(&memory, &header_fields(4032, 0)).unwrap();
     let counting = FetchCount::counting(&memory);
     let (layout, loaded) = counting.operation(|| attach_segment(&counting).unwrap());
-    assert_eq!(*layout.fields(), header_fields(4096, 0));
+    assert_eq!(*layout.fields(), header_fields(4032, 0));
     assert_eq!(loaded, (0..256).step_by(4).collect());
 }
 
@@ -114,7 +117,18 @@ fn use_taken<M: SharedMemory>(taken: Taken<'_, M>, lane: &Lane) {
     let mut bytes = [0; 4];
     taken.snapshot(&mut bytes).unwrap();
     let capacity = lane.arena.data().len();
-    let parsed = taken.header().parse(Direction::Request, taken.slot(), capacity, 512).unwrap();
+    let parsed = taken
+        .header()
+        .parse(
+            &SlotRules {
+                direction: Direction::Request,
+                arena_bytes: capacity,
+                max_payload: 512,
+                abort_capacity: MAX_ABORT_CAPACITY,
+            },
+            taken.slot(),
+        )
+        .unwrap();
     assert_eq!(bytes, payload(parsed.call));
 }
 

@@ -1,10 +1,14 @@
 //! Project tasks: `cargo xtask test` runs every check that the project has, `cargo xtask tidy` the
-//! ones that cargo does not know.
+//! ones that cargo does not know, `cargo xtask gen` writes what follows from `spec/layout.toml`.
 
 #![forbid(unsafe_code)]
 
+mod clauses;
+mod generate;
+mod layout;
 mod steps;
 mod tidy;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -12,9 +16,14 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
 tasks:
-  test   everything: format, lints, tidy, tests, models, documentation, features, bench smoke
-  tidy   only the checks that cargo does not know: where `unsafe` stands, clauses, edges, sizes
-  help   this text
+  test              everything: format, lints, tidy, tests, models, documentation, features, benches
+  tidy              only the checks that cargo does not know: where `unsafe` stands, clauses and
+                    their evidence, vectors, generated files, edges, sizes
+  gen               write what follows from spec/layout.toml: spec/generated, tables of the chapters
+  gen --check       fail when one of those is stale
+  vectors           compare spec/vectors with what this project produces
+  vectors --bless   rewrite them
+  help              this text
 ";
 
 fn main() -> ExitCode {
@@ -22,6 +31,10 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => steps::test(),
         ["tidy"] => tidy::run(),
+        ["gen"] => generate::run(false),
+        ["gen", "--check"] => generate::run(true),
+        ["vectors"] => steps::vectors("--check"),
+        ["vectors", "--bless"] => steps::vectors("--bless"),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

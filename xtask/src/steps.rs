@@ -1,14 +1,33 @@
 //! The steps of `cargo xtask test`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+
+use crate::tree;
 
 /// One command, and what it is for.
 struct Step {
     purpose: &'static str,
+    program: Program,
     arguments: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+}
+
+/// What runs a step.
+enum Program {
+    /// The cargo that runs this tool.
+    Cargo,
+    /// A program on the `PATH`. Without it the step is skipped, except in continuous integration.
+    Other(&'static str),
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
 }
 
 const STEPS: &[Step] = &[
@@ -17,9 +36,20 @@ const STEPS: &[Step] = &[
         "lints",
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     ),
+    Step::new("generated files", &["run", "--quiet", "--package", "xtask", "--", "gen", "--check"]),
     Step::new("tidy", &["run", "--quiet", "--package", "xtask", "--", "tidy"]),
+    Step::new(
+        "vectors",
+        &["run", "--quiet", "--package", "knit-tests", "--bin", "knit-vectors", "--", "--check"],
+    ),
     // Unit tests, integration tests with real processes, models, examples, documentation examples.
     Step::new("tests", &["test", "--workspace", "--all-features", "--no-fail-fast"]),
+    Step {
+        purpose: "JavaScript implementation",
+        program: Program::Other("node"),
+        arguments: &["tests/interop/run.mjs"],
+        environment: &[],
+    },
     Step::new("example", &["run", "--quiet", "--package", "knit-lanes", "--example", "square"]),
     // The crates that others embed, each as small as it gets.
     Step::new("knit-proto alone", &["check", "--quiet", "--package", "knit-proto"]),
@@ -28,6 +58,7 @@ const STEPS: &[Step] = &[
     Step::new("knit-lanes without features", &["check", "--quiet", "--package", "knit-lanes"]),
     Step {
         purpose: "documentation",
+        program: Program::Cargo,
         arguments: &["doc", "--quiet", "--workspace", "--no-deps", "--all-features"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
     },
@@ -37,25 +68,63 @@ const STEPS: &[Step] = &[
 
 impl Step {
     const fn new(purpose: &'static str, arguments: &'static [&'static str]) -> Self {
-        Self { purpose, arguments, environment: &[] }
+        Self { purpose, program: Program::Cargo, arguments, environment: &[] }
     }
 
     fn command_line(&self) -> String {
         let environment = self.environment.iter().map(|(name, value)| format!("{name}='{value}' "));
-        environment.chain([format!("cargo {}", self.arguments.join(" "))]).collect()
+        let command = format!("{} {}", self.program.name(), self.arguments.join(" "));
+        environment.chain([command]).collect()
     }
 
-    fn run(&self) -> bool {
-        let status = Command::new(env!("CARGO"))
+    fn run(&self) -> Outcome {
+        let status = Command::new(self.program.path())
             .args(self.arguments)
             .envs(self.environment.iter().copied())
+            .current_dir(tree::root())
             .status();
         match status {
-            Ok(status) => status.success(),
-            Err(error) => {
-                eprintln!("xtask: cannot run cargo: {error}");
-                false
-            }
+            Ok(status) if status.success() => Outcome::Passed,
+            Ok(_) => Outcome::Failed,
+            Err(error) => self.did_not_start(&error),
+        }
+    }
+
+    fn did_not_start(&self, error: &std::io::Error) -> Outcome {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let optional = matches!(self.program, Program::Other(_)) && !continuous_integration();
+        if missing && optional {
+            println!("skipped: {} is not on the PATH", self.program.name());
+            return Outcome::Skipped;
+        }
+        eprintln!("xtask: cannot run {}: {error}", self.program.name());
+        Outcome::Failed
+    }
+}
+
+impl Program {
+    /// What a person would type.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Cargo => "cargo",
+            Self::Other(name) => name,
+        }
+    }
+
+    fn path(&self) -> &'static str {
+        match self {
+            Self::Cargo => env!("CARGO"),
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -69,27 +138,62 @@ pub(crate) fn test() -> ExitCode {
         report.push((step, step.run(), since.elapsed()));
     }
     print_report(&report);
-    if report.iter().all(|(_, passed, _)| *passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let failed = report.iter().any(|(_, outcome, _)| *outcome == Outcome::Failed);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn print_report(report: &[(&Step, bool, Duration)]) {
+/// Compares the vectors with what this project produces, or rewrites them: `--check`, `--bless`.
+pub(crate) fn vectors(mode: &str) -> ExitCode {
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "knit-tests", "--bin", "knit-vectors", "--", mode])
+        .current_dir(tree::root())
+        .status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: cannot run cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_report(report: &[(&Step, Outcome, Duration)]) {
     println!("\nsteps:");
-    for (step, passed, time) in report {
-        let verdict = if *passed { "passed" } else { "FAILED" };
-        println!("  {verdict} {:7.1} s  {}", time.as_secs_f64(), step.purpose);
+    for (step, outcome, time) in report {
+        println!("  {:7} {:7.1} s  {}", outcome.name(), time.as_secs_f64(), step.purpose);
     }
+    let skipped = report.iter().filter(|(_, outcome, _)| *outcome == Outcome::Skipped);
+    let mut skipped: Vec<_> =
+        skipped.map(|(step, ..)| format!("{}, no {}", step.purpose, step.program.name())).collect();
     // Those tests say so too, and fail instead when `CI` is `true`.
-    if recorded_vectors().exists() {
-        println!("skipped: nothing");
-    } else {
-        println!(
-            "skipped: bytes recorded from Knitting, {} is absent",
-            recorded_vectors().display()
-        );
+    let recorded = recorded_vectors();
+    if !recorded.exists() {
+        skipped.push(format!("bytes recorded from Knitting, {} is absent", recorded.display()));
     }
+    let nothing = skipped.is_empty();
+    println!("skipped: {}", if nothing { "nothing".to_owned() } else { skipped.join("; ") });
+}
+
+/// Whether nothing may be skipped.
+fn continuous_integration() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
 /// Bytes recorded from the existing implementation, beside the repository.
 fn recorded_vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors")
+    tree::root().join("../shared/vectors")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_skips_its_step_except_in_continuous_integration() {
+        let program = Program::Other("knit-program-that-nobody-has");
+        let step = Step { purpose: "none", program, arguments: &[], environment: &[] };
+        let expected = if continuous_integration() { Outcome::Failed } else { Outcome::Skipped };
+        assert!(step.run() == expected);
+    }
 }

@@ -10,7 +10,7 @@ use crate::worker::Spin;
 use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::{Limits, Payload};
-use knit_proto::{CreatorId, Geometry};
+use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
 use knit_ring::{FutexPair, Relax};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,7 +76,7 @@ impl Shared {
             table: tasks.table(),
             limits: builder.limits,
             geometry,
-            arena_reserved: builder.arena_reserved.min(builder.arena),
+            arena_reserved: builder.arena_reserved.min(builder.arena - ARENA_DATA_AT),
             program: builder.program.clone().unwrap_or_else(Program::current),
             creator: creator(),
             spin: builder.spin,

@@ -6,7 +6,7 @@ use crate::error::StartError;
 use crate::process::WorkerExit;
 use crate::{Boot, HostLane};
 use core::time::Duration;
-use knit_proto::{Features, HeaderFields, LANE_BLOCK_AT, LaneKind, Version};
+use knit_proto::{ExtensionBytes, Features, HeaderFields, LaneKind, Version};
 use knit_ring::{Mapping, SegmentError, create_segment};
 use std::time::Instant;
 
@@ -60,7 +60,7 @@ pub(super) fn run(shared: &Shared, index: usize) {
 
 /// One incarnation of the worker, on a segment of its own. Returns when its process has ended.
 fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartError> {
-    let bytes = LANE_BLOCK_AT + shared.geometry.block_bytes();
+    let bytes = ExtensionBytes::MIN.lane_block_at() + shared.geometry.block_bytes();
     let memory = Mapping::create(bytes).map_err(StartError::Memfd)?;
     let layout = create_segment(
         &memory,
@@ -72,6 +72,7 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
             creator: shared.creator,
             kind: LaneKind::Process,
             geometry: shared.geometry,
+            extension: ExtensionBytes::MIN,
             tasks: crate::boot::hash_names(&shared.names),
             request_reserved: shared.arena_reserved,
             response_reserved: shared.arena_reserved,

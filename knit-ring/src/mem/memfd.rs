@@ -176,6 +176,7 @@ mod tests {
         assert_eq!(theirs.len(), 8192);
     }
 
+    /// SEG-23.
     #[test]
     fn the_length_cannot_change_after_creation() {
         let memory = Mapping::create(4096).unwrap();
@@ -184,6 +185,7 @@ mod tests {
         assert_eq!(rustix::fs::ftruncate(file, 8192), Err(Errno::PERM));
     }
 
+    /// SEG-24.
     #[test]
     fn unsealed_and_foreign_files_are_refused() {
         let file = memfd();

@@ -9,9 +9,7 @@ mod forge;
 
 use forge::{Forge, Memory, header, word};
 use knit_lanes::{Boot, Tasks};
-use knit_proto::{
-    ABORT_BITS_AT, Direction, Features, LANE_BLOCK_AT, LaneState, Layout, Tag, WordOffset,
-};
+use knit_proto::{ABORT_BITS_AT, Direction, Features, LaneState, Layout, Tag, WordOffset};
 use knit_ring::{
     Doorbell, FutexBell, Mapping, Notifier, Receiver, SharedWord, Stamps, attach_segment,
 };
@@ -137,7 +135,20 @@ impl Villain {
         }
         let call = self.next_call();
         let undefined = header(0, call, Tag::UNDEFINED.0, [0; 4]);
+        let control = self.layout.worker_control();
         match mode {
+            "change-features" => {
+                self.store(control.features, 0);
+                self.ring();
+            }
+            "state-back" => {
+                self.store(control.state, LaneState::Absent.word());
+                self.ring();
+            }
+            "change-epoch" => {
+                self.store(control.epoch, 77);
+                self.ring();
+            }
             "unknown-call" => self.answer(header(0, call ^ 0x40, Tag::UNDEFINED.0, [0; 4])),
             "answer-twice" => {
                 self.answer(undefined);
@@ -239,7 +250,7 @@ impl Villain {
     /// Writes numbers everywhere, the host's own words included, while the host works.
     fn random_words(&self, seed: u64) {
         // Header page, extension page, and the lane block up to the start of the first arena.
-        let words = (LANE_BLOCK_AT + ABORT_BITS_AT) / 4 + 64;
+        let words = (self.layout.lane_block_at() + ABORT_BITS_AT) / 4 + 64;
         let mut state = 0x9e37_79b9_7f4a_7c15 ^ seed;
         for _ in 0..200_000 {
             state ^= state << 13;

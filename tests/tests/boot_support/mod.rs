@@ -4,7 +4,7 @@
 
 use knit_lanes::{BOOT_ENV, Boot, HostLane, Limits};
 use knit_proto::{
-    CreatorId, Features, Geometry, HeaderFields, LANE_BLOCK_AT, LaneKind, Layout, Version,
+    CreatorId, ExtensionBytes, Features, Geometry, HeaderFields, LaneKind, Layout, Version,
 };
 use knit_ring::{Mapped, Mapping, create_segment};
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ pub fn geometry() -> Geometry {
 
 /// Length of a segment of [`geometry`], in bytes.
 pub fn segment_len() -> u32 {
-    LANE_BLOCK_AT + geometry().block_bytes()
+    ExtensionBytes::MIN.lane_block_at() + geometry().block_bytes()
 }
 
 /// The header that a pool writes, for [`NAMES`].
@@ -39,6 +39,7 @@ pub fn fields() -> HeaderFields {
         creator: CreatorId { pid: std::process::id(), start_time: 0, boot: 0 },
         kind: LaneKind::Process,
         geometry: geometry(),
+        extension: ExtensionBytes::MIN,
         tasks: hash(&NAMES),
         request_reserved: 64 << 10,
         response_reserved: 64 << 10,
