@@ -69,7 +69,7 @@ pub use arena::{ArenaError, ArenaReceiver, ArenaSender, Reserved};
 pub use mailbox::{AttachError, Stamps};
 pub use mem::{
     Backing, HeapBlock, HeapMemory, Mapped, MappedBytes, MappedWord, OutOfBounds, ReserveError,
-    SharedBytes, SharedMemory, SharedWord,
+    SharedBytes, SharedMemory, SharedWord, SharedWordRmw,
 };
 pub use parking::{Doorbell, Notifier, Ticket, Waiter, Woken};
 pub use receiver::{Receiver, Taken};

@@ -12,7 +12,8 @@
 
 use knit_proto::{Span, WordOffset};
 use knit_ring::{
-    Doorbell, OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, Ticket, Woken,
+    Doorbell, OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, SharedWordRmw,
+    Ticket, Woken,
 };
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -122,6 +123,22 @@ impl SharedWord for LoomWord {
         if !panicking() {
             self.word.store(value, Ordering::Release);
         }
+    }
+}
+
+impl SharedWordRmw for LoomWord {
+    fn fetch_xor_release(&self, bits: u32) {
+        if !panicking() {
+            self.word.fetch_xor(bits, Ordering::Release);
+        }
+    }
+
+    fn compare_exchange_acquire(&self, expected: u32, new: u32) -> Result<(), u32> {
+        if panicking() {
+            return Ok(());
+        }
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        self.word.compare_exchange(expected, new, success, failure).map(drop)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Memory with one ordering of the protocol taken away.
 
 use knit_proto::{Span, WordOffset};
-use knit_ring::{OutOfBounds, ReserveError, SharedMemory, SharedWord};
+use knit_ring::{OutOfBounds, ReserveError, SharedMemory, SharedWord, SharedWordRmw};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -127,6 +127,31 @@ where
         if let Some((word, value)) = late {
             word.store_release(value);
         }
+    }
+}
+
+impl<M: SharedMemory> SharedWordRmw for WeakWord<M>
+where
+    M::Word: SharedWordRmw,
+{
+    fn fetch_xor_release(&self, bits: u32) {
+        assert!(!self.store_late, "a flip is not held back");
+        if self.store_relaxed {
+            // Nothing but a compare-and-exchange without release is weaker and still atomic.
+            let mut seen = self.word.load_relaxed();
+            while let Err(other) = self.word.compare_exchange_acquire(seen, seen ^ bits) {
+                seen = other;
+            }
+        } else {
+            self.word.fetch_xor_release(bits);
+        }
+        if let Some((word, value)) = self.take_late() {
+            word.store_release(value);
+        }
+    }
+
+    fn compare_exchange_acquire(&self, expected: u32, new: u32) -> Result<(), u32> {
+        self.word.compare_exchange_acquire(expected, new)
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
 
-use super::{OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, check, copy};
+use super::{
+    OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, SharedWordRmw, check, copy,
+};
 use alloc::sync::Arc;
 use core::fmt;
 use core::ptr::NonNull;
@@ -148,6 +150,20 @@ impl<B: Backing> SharedWord for MappedWord<B> {
     #[inline(always)]
     fn store_release(&self, value: u32) {
         self.as_atomic().store(value, Ordering::Release);
+    }
+}
+
+impl<B: Backing> SharedWordRmw for MappedWord<B> {
+    #[inline(always)]
+    fn fetch_xor_release(&self, bits: u32) {
+        self.as_atomic().fetch_xor(bits, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn compare_exchange_acquire(&self, expected: u32, new: u32) -> Result<(), u32> {
+        self.as_atomic()
+            .compare_exchange(expected, new, Ordering::Acquire, Ordering::Relaxed)
+            .map(drop)
     }
 }
 

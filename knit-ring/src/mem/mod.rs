@@ -65,7 +65,7 @@ pub trait SharedMemory: Clone + Send + Sync + 'static {
     fn reserve(&self, span: Span) -> Result<(), ReserveError>;
 }
 
-/// A shared 32-bit word. There is no read-modify-write: one party stores, the other loads.
+/// A shared 32-bit word. There is no read-modify-write here: one party stores, the other loads.
 pub trait SharedWord: Send + 'static {
     /// Loads without ordering.
     fn load_relaxed(&self) -> u32;
@@ -75,6 +75,22 @@ pub trait SharedWord: Send + 'static {
     fn store_relaxed(&self, value: u32);
     /// Stores with release ordering.
     fn store_release(&self, value: u32);
+}
+
+/// A word that several threads of one party change together. Endpoints that one thread owns cannot
+/// ask for this, and on the wire it looks like a store.
+pub trait SharedWordRmw: SharedWord + Sync {
+    /// Flips `bits` with release ordering.
+    ///
+    /// An acquire load of the value, or of one that later flips made of it, synchronises with this.
+    fn fetch_xor_release(&self, bits: u32);
+
+    /// Stores `new` if the word is `expected`, with acquire ordering.
+    ///
+    /// # Errors
+    ///
+    /// The word is another one, which is returned; nothing is stored.
+    fn compare_exchange_acquire(&self, expected: u32, new: u32) -> Result<(), u32>;
 }
 
 /// Shared bytes. They are never referenced, only copied; a copy that races with the peer's writes
