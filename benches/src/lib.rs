@@ -10,12 +10,15 @@
 //! own adds its part to [`cases::serve_if_peer`]; one that calls a pool uses the tasks of [`work`].
 
 pub mod bars;
+pub mod bodies;
 pub mod case;
 pub mod cases;
+mod cooperative;
 pub mod experiments;
 pub mod lane;
 pub mod machine;
 pub mod report;
+pub mod ring_bars;
 pub mod run;
 pub mod work;
 

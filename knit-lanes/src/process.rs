@@ -184,6 +184,28 @@ pub(crate) fn creator() -> CreatorId {
         .and_then(|(_, rest)| rest.split_whitespace().nth(19))
         .and_then(|field| field.parse().ok())
         .unwrap_or_default();
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    CreatorId { pid: std::process::id(), start_time, boot: crate::boot::fnv1a(boot.trim().bytes()) }
+    // Zero stands for "not known". SEG-30.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or(0, |text| crate::boot::fnv1a(text.trim().bytes()));
+    CreatorId { pid: std::process::id(), start_time, boot }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SEG-30.
+    #[test]
+    fn the_creator_is_this_process() {
+        let creator = creator();
+        assert_eq!(creator.pid, std::process::id());
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split_whitespace().next().unwrap().parse().unwrap();
+        // A clock tick is 1 to 10 ms.
+        assert!(creator.start_time > 0 && creator.start_time <= seconds as u64 * 1000 + 1000);
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let boot = boot.strip_suffix('\n').unwrap();
+        assert_eq!(boot.len(), 36);
+        assert_eq!(creator.boot, crate::boot::fnv1a(boot.bytes()));
+    }
 }

@@ -5,14 +5,14 @@ use crate::worker_lane::{Request, WorkerLane};
 use crate::{Boot, BootError, LaneError, SendError, TaskFailure};
 use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
-use knit_proto::{LaneState, ProtocolViolation};
+use knit_proto::{Features, LaneState, ProtocolViolation};
 use knit_ring::{
-    Doorbell, FutexBell, Mapped, Mapping, MemfdError, Relax, SegmentError, Waiter, attach_segment,
+    Doorbell, FutexBell, Mapped, Mapping, MemfdError, Relax, SegmentError, SpinBudget, SystemClock,
+    Waiter, attach_segment,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::io::Write;
-use std::time::Instant;
 
 /// Exit status of a worker that could not attach to its segment (`EX_CONFIG` of sysexits).
 pub const EXIT_BOOT_FAILED: i32 = 78;
@@ -52,7 +52,7 @@ struct Worker<'t> {
     waiter: Waiter<Memory>,
     tasks: Bound<'t>,
     limits: Limits,
-    spin: Duration,
+    spin: SpinBudget<SystemClock>,
 }
 
 impl<'t> Worker<'t> {
@@ -68,6 +68,9 @@ impl<'t> Worker<'t> {
         if fields.tasks != crate::boot::hash_names(&boot.tasks) {
             return Err(ServeError::Names);
         }
+        if !fields.required.or(fields.optional).contains(Features::FUTEX_BELLS) {
+            return Err(ServeError::NoBells);
+        }
         let waiter = WorkerLane::waiter(&memory, &layout).map_err(LaneError::from)?;
         let lane = WorkerLane::open(&memory, &layout, boot.max_payload, std::process::id())?;
         FutexBell.wake(lane.bell());
@@ -79,7 +82,7 @@ impl<'t> Worker<'t> {
                 .with_payload(boot.max_payload)
                 .with_causes(boot.max_causes)
                 .with_depth(boot.max_depth),
-            spin: Duration::from_micros(boot.spin_us.into()),
+            spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
         })
     }
 
@@ -92,6 +95,7 @@ impl<'t> Worker<'t> {
                 !matches!(lane.host_state(), Ok(LaneState::Open))
                     || !matches!(lane.is_pending(), Ok(false))
             });
+            self.spin.slept();
         }
         // The host closes only when no call is in flight, or when it gives those up.
         self.lane.close();
@@ -101,22 +105,19 @@ impl<'t> Worker<'t> {
 
     /// Serves requests until none has come for as long as the worker spins.
     fn serve_while_busy(&mut self) -> Result<(), ProtocolViolation> {
-        let mut spin = Spin::new(self.spin);
         let mut relax = Relax::new();
         loop {
             match self.lane.poll()? {
                 Some(request) => {
+                    self.spin.found();
                     self.answer(request)?;
-                    spin = Spin::new(self.spin);
                     relax = Relax::new();
                 }
-                None if spin.over() => {
+                None if self.spin.is_over() => {
                     // What polling may have missed, the publish word tells.
-                    match self.lane.take()? {
-                        Some(request) => self.answer(request)?,
-                        None => return Ok(()),
-                    }
-                    spin = Spin::new(self.spin);
+                    let Some(request) = self.lane.take()? else { return Ok(()) };
+                    self.spin.found();
+                    self.answer(request)?;
                 }
                 None => relax.moment(),
             }
@@ -221,31 +222,15 @@ impl<'t> Worker<'t> {
     }
 }
 
-/// Counts polls, and looks at the clock only now and then.
-pub(crate) struct Spin {
-    polls: u32,
-    limit: Duration,
-    since: Option<Instant>,
+/// How long a thread that serves waits spins, at most `longest`: less while waits last longer than
+/// that, so that one that wakes up now and then does not burn its core.
+pub(crate) fn spin_budget(longest: Duration) -> SpinBudget<SystemClock> {
+    SpinBudget::new(longest / SHORTEST_SPIN, longest)
 }
 
-impl Spin {
-    /// Polls between two looks at the clock: reading it costs as much as a poll.
-    const POLLS_PER_LOOK: u32 = 64;
-
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self { polls: 0, limit, since: None }
-    }
-
-    /// Counts a poll. True once polling has gone on for the limit.
-    #[inline]
-    pub(crate) fn over(&mut self) -> bool {
-        self.polls = self.polls.wrapping_add(1);
-        if !self.polls.is_multiple_of(Self::POLLS_PER_LOOK) && !self.limit.is_zero() {
-            return false;
-        }
-        self.since.get_or_insert_with(Instant::now).elapsed() >= self.limit
-    }
-}
+/// The part of the longest spin that is left when waits are long. An eighth of
+/// the default is 6 us, a small part of what a wake-up costs.
+const SHORTEST_SPIN: u32 = 8;
 
 /// Makes the kernel end this process when its parent ends, and refuses to begin when the host has
 /// ended already.
@@ -291,6 +276,10 @@ enum ServeError {
     Epoch { segment: u32, boot: u32 },
     #[error("the task names of the boot description are not those that the segment was made for")]
     Names,
+    #[error(
+        "the segment does not offer the feature `futex bells`: this worker sleeps by nothing else"
+    )]
+    NoBells,
     #[error("the host (process {host}) has ended already")]
     HostGone { host: u32 },
     #[error("cannot {action}: {error}")]

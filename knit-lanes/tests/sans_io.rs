@@ -359,12 +359,12 @@ fn a_poisoned_host_repeats_the_violation_and_touches_nothing() {
         let first = lane.host.submit(0, &number(0.0)).unwrap().call;
         lane.host.submit(0, &block(600, 1)).unwrap();
         lane.forge(Direction::Response, 0, [0, first.word(), 13, 0, 0, 0, 0]);
+        // What comes after it is in order, and not believed either.
+        lane.forge(Direction::Response, 1, [0, first.word(), Tag::NULL.0, 0, 0, 0, 0]);
+        let before = lane.bytes();
         let violation = lane.host.take().unwrap_err();
         assert_eq!(violation.clause().id(), "PAY-1");
         assert_eq!(lane.host.poisoned(), Some(violation));
-        // Even if the peer mends its ways.
-        lane.forge(Direction::Response, 1, [0, first.word(), Tag::NULL.0, 0, 0, 0, 0]);
-        let before = lane.bytes();
         for _ in 0..3 {
             assert_eq!(lane.host.take().unwrap_err(), violation);
             assert_eq!(lane.host.poll().unwrap_err(), violation);
@@ -399,10 +399,10 @@ fn a_poisoned_worker_repeats_the_violation_and_touches_nothing() {
     for optional in FEATURES {
         let mut lane = lane(optional);
         lane.forge(Direction::Request, 0, [0, 0, 47, 0, 0, 0, 0]);
-        let violation = lane.worker.take().unwrap_err();
-        assert_eq!(violation.clause().id(), "PAY-3");
         lane.forge(Direction::Request, 1, [0, 1, Tag::NULL.0, 0, 0, 0, 0]);
         let before = lane.bytes();
+        let violation = lane.worker.take().unwrap_err();
+        assert_eq!(violation.clause().id(), "PAY-3");
         for _ in 0..3 {
             assert_eq!(lane.worker.take().unwrap_err(), violation);
             assert_eq!(lane.worker.poll().unwrap_err(), violation);
@@ -411,6 +411,34 @@ fn a_poisoned_worker_repeats_the_violation_and_touches_nothing() {
             assert_eq!(refused, SendError::Poisoned(violation));
         }
         assert!(lane.bytes() == before, "a poisoned lane was written");
+    }
+}
+
+/// LANE-21, MBX-19: what is taken is released at once, before it is answered and before anybody parks,
+/// so that nobody ever waits for a slot.
+#[test]
+fn a_taken_message_is_released_before_it_is_answered() {
+    for optional in FEATURES {
+        let mut lane = lane(optional);
+        for round in 0..100 {
+            for _ in 0..32 {
+                lane.host.submit(0, &number(f64::from(round))).unwrap();
+            }
+            for _ in 0..32 {
+                let request = lane.worker.take().unwrap().expect("a request");
+                lane.worker.respond(request.call, false, &number(1.0)).unwrap();
+            }
+            assert!(!lane.worker.is_pending().unwrap());
+            let requests = lane.layout.mailbox(Direction::Request);
+            let toggles = [requests.publish(), requests.release()].map(|at| lane.word(at));
+            assert_eq!(toggles[0].load_acquire(), toggles[1].load_acquire());
+            for _ in 0..32 {
+                lane.host.take().unwrap().expect("an answer");
+            }
+            let answers = lane.layout.mailbox(Direction::Response);
+            let toggles = [answers.publish(), answers.release()].map(|at| lane.word(at));
+            assert_eq!(toggles[0].load_acquire(), toggles[1].load_acquire());
+        }
     }
 }
 

@@ -26,45 +26,48 @@ pub const REGION_ALIGN: u32 = 64;
 /// 64 is the cache line of the targets that the protocol was measured on. 128 would also keep
 /// adjacent-line prefetch apart, but existing peers use 64.
 pub const WORD_STRIDE: u32 = 64;
-/// Length of the signals region, in bytes.
+/// Length of the signals region, in bytes. SEG-5.
 pub const SIGNALS_BYTES: u32 = 192;
-/// Wake word of the signals region (upstream `op`): counts wake-ups by the host. Upstream peers.
+/// Wake word of the signals region (upstream `op`): counts wake-ups by the host. Upstream peers. SEG-5.
 pub const SIGNALS_WAKE_AT: u32 = 0;
-/// Receiver-awake flag of the signals region (upstream `rxStatus`). Upstream peers.
+/// Receiver-awake flag of the signals region (upstream `rxStatus`). Upstream peers. SEG-5.
 pub const SIGNALS_RECEIVER_AWAKE_AT: u32 = 64;
-/// Host-busy flag of the signals region (upstream `txStatus`). Upstream peers.
+/// Host-busy flag of the signals region (upstream `txStatus`). Upstream peers. SEG-5.
 pub const SIGNALS_HOST_BUSY_AT: u32 = 128;
-/// Length of a sector, in bytes: four words, a line each.
+/// Length of a sector, in bytes: four words, a line each. SEG-5.
 pub const SECTOR_BYTES: u32 = 256;
-/// Publish word (upstream `hostBits`), from the start of a sector. Writer: sender.
+/// Publish word (upstream `hostBits`), from the start of a sector, in bytes. Writer: sender. MBX-11.
 pub const SECTOR_PUBLISH_AT: u32 = 0;
-/// Release word (upstream `workerBits`), from the start of a sector. Writer: receiver.
+/// Release word (upstream `workerBits`), from the start of a sector, in bytes. Writer: receiver.
+/// MBX-13.
 pub const SECTOR_RELEASE_AT: u32 = WORD_STRIDE;
-/// Arena allocate word, from the start of a sector. Writer: sender.
+/// Arena allocate word, from the start of a sector, in bytes. Writer: sender. ARN-5.
 pub const SECTOR_ALLOCATE_AT: u32 = 2 * WORD_STRIDE;
-/// Arena free word, from the start of a sector. Writer: receiver.
+/// Arena free word, from the start of a sector, in bytes. Writer: receiver. ARN-6.
 pub const SECTOR_FREE_AT: u32 = 3 * WORD_STRIDE;
-/// Length of the slots of one mailbox, in bytes.
+/// Length of the slots of one mailbox, in bytes. MBX-4.
 pub const SLOTS_BYTES: u32 = SLOTS * SLOT_STRIDE;
-/// Request sector, from the start of the lane block.
+/// Request sector, from the start of the lane block, in bytes. SEG-5.
 pub const REQUEST_SECTOR_AT: u32 = SIGNALS_BYTES;
-/// Response sector, from the start of the lane block.
+/// Response sector, from the start of the lane block, in bytes. SEG-5.
 pub const RESPONSE_SECTOR_AT: u32 = REQUEST_SECTOR_AT + SECTOR_BYTES;
-/// Request slots, from the start of the lane block.
+/// Request slots, from the start of the lane block, in bytes. SEG-5.
 pub const REQUEST_SLOTS_AT: u32 = RESPONSE_SECTOR_AT + SECTOR_BYTES;
-/// Response slots, from the start of the lane block.
+/// Response slots, from the start of the lane block, in bytes. SEG-5.
 pub const RESPONSE_SLOTS_AT: u32 = REQUEST_SLOTS_AT + SLOTS_BYTES;
-/// Abort bits, from the start of the lane block.
+/// Abort bits, from the start of the lane block, in bytes. SEG-5, LANE-16.
 pub const ABORT_BITS_AT: u32 = RESPONSE_SLOTS_AT + SLOTS_BYTES;
-/// Start of the data of an arena, from the start of the arena. The bytes before it are unused.
+/// Start of the data of an arena, from the start of the arena, in bytes. The bytes before it are unused.
+/// ARN-2.
 pub const ARENA_DATA_AT: u32 = 64;
 /// Arena blocks start at multiples of this and are rounded up to it, in bytes. ARN-2.
 pub const ARENA_GRANULE: u32 = 64;
-/// Smallest arena, in bytes: one granule of data.
+/// Smallest arena, in bytes: one granule of data. SEG-16.
 pub const MIN_ARENA_BYTES: u32 = ARENA_DATA_AT + ARENA_GRANULE;
 /// Largest arena, in bytes, so that every offset of a segment fits 32 bits with room to spare.
+/// SEG-16.
 pub const MAX_ARENA_BYTES: u32 = 1 << 30;
-/// Most abort signals of a lane: their ids travel in sixteen bits, plus one.
+/// Most abort signals of a lane: their ids travel in sixteen bits, plus one. SEG-17.
 pub const MAX_ABORT_CAPACITY: u32 = 65_534;
 
 // The offsets that Knitting 0.1.61 uses. Changing one breaks every existing peer.
@@ -74,7 +77,7 @@ const_assert_eq!(REQUEST_SLOTS_AT, 704);
 const_assert_eq!(RESPONSE_SLOTS_AT, 19_136);
 const_assert_eq!(ABORT_BITS_AT, 37_568);
 
-/// Which of a lane's two mailboxes.
+/// Which of a lane's two mailboxes. SEG-5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Host to worker.
@@ -83,7 +86,7 @@ pub enum Direction {
     Response,
 }
 
-/// Index of an arena block: `0 .. 32`.
+/// Index of an arena block: `0 .. 32`. ARN-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockIndex(u8);
 
@@ -111,7 +114,7 @@ impl BlockIndex {
     }
 }
 
-/// The sizes of a lane that its creator chooses.
+/// The sizes of a lane that its creator chooses, in bytes. SEG-16, SEG-17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
     request_arena: u32,
@@ -193,7 +196,7 @@ const fn valid_arena(bytes: u32) -> bool {
     bytes.is_multiple_of(ARENA_GRANULE) && bytes >= MIN_ARENA_BYTES && bytes <= MAX_ARENA_BYTES
 }
 
-/// Sizes that no lane can have.
+/// Sizes that no lane can have. SEG-16, SEG-17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GeometryError {
@@ -226,7 +229,7 @@ impl fmt::Display for GeometryError {
 
 impl core::error::Error for GeometryError {}
 
-/// A region of the lane block.
+/// A region of the lane block. SEG-5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Region {
     /// Wake words of upstream peers.
@@ -276,7 +279,7 @@ impl Region {
     }
 }
 
-/// Where one mailbox is. Every word and span lies inside the segment.
+/// Where one mailbox is. MBX-4. Every word and span lies inside the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailboxLayout {
     publish: WordOffset,
@@ -324,7 +327,7 @@ impl MailboxLayout {
     }
 }
 
-/// Where one arena is. Every word and span lies inside the segment.
+/// Where one arena is. ARN-2. Every word and span lies inside the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArenaLayout {
     allocate: WordOffset,

@@ -20,14 +20,14 @@ pub const EXTENSION_AT: u32 = 4096;
 pub const MIN_EXTENSION_BYTES: u32 = 4096;
 /// Longest extension, in bytes. SEG-25.
 pub const MAX_EXTENSION_BYTES: u32 = 16 << 20;
-/// Host control line, from the start of the extension, in bytes.
+/// Host control line, from the start of the extension, in bytes. LANE-5.
 pub const HOST_CONTROL_AT: u32 = 0;
-/// Worker control line, from the start of the extension, in bytes. Two lines from the host's, so that
+/// Worker control line, from the start of the extension, in bytes. LANE-7. Two lines from the host's, so that
 /// adjacent-line prefetch does not tie them together.
 pub const WORKER_CONTROL_AT: u32 = 128;
 /// Stage journal, from the start of the extension, in bytes. Reserved. SEG-13.
 pub const JOURNAL_AT: u32 = 256;
-/// Words of the stage journal: one for each request slot.
+/// Words of the stage journal: one for each request slot. Reserved. SEG-13.
 pub const JOURNAL_WORDS: u32 = 32;
 /// The host's counters, from the start of the extension, in bytes. Reserved. SEG-13.
 pub const HOST_COUNTERS_AT: u32 = 384;
@@ -47,7 +47,7 @@ pub const CONTROL_BELL_AT: u32 = 12;
 pub const CONTROL_FEATURES_AT: u32 = 16;
 /// Process id of the writer in its own pid namespace. For people; nothing is decided by it.
 pub const CONTROL_PID_AT: u32 = 20;
-/// Length of a control line, in bytes.
+/// Length of a control line, in bytes. LANE-3.
 pub const CONTROL_BYTES: u32 = 64;
 
 /// Parked flag of a side that looks by itself. WAKE-1.
@@ -126,7 +126,7 @@ impl LaneState {
     }
 }
 
-/// Where one side's control line is.
+/// Where one side's control line is. LANE-3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlLayout {
     /// The state word.

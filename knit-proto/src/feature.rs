@@ -14,13 +14,13 @@ pub struct Features(u32);
 impl Features {
     /// No feature.
     pub const NONE: Self = Self(0);
-    /// Senders store the publication count of a slot into its header line, after the toggle.
+    /// Senders store the publication count of a slot into its header line, after the toggle. MBX-9.
     pub const STAMPS: Self = Self(1);
     /// The worker keeps the stage journal. Reserved.
     pub const JOURNAL: Self = Self(1 << 1);
     /// Both sides keep flight recorder rings. Reserved.
     pub const RECORDER: Self = Self(1 << 2);
-    /// Each side parks on the futex word of the other side's control line.
+    /// Each side parks on the futex word of the other side's control line. WAKE-1.
     pub const FUTEX_BELLS: Self = Self(1 << 3);
     /// A side may ask to be woken through an eventfd. Reserved.
     pub const EVENTFD: Self = Self(1 << 4);

@@ -27,7 +27,7 @@ use crate::{
 pub const MAGIC: u32 = u32::from_le_bytes(*b"KNIT");
 /// Length of the header, in bytes. SEG-21.
 pub const HEADER_BYTES: u32 = 256;
-/// Length of the header, in words.
+/// Length of the header, in words. SEG-21.
 pub const HEADER_WORDS: usize = 64;
 /// Word that tells the byte order of the creator: reads the same only in that order. SEG-2.
 pub const BYTE_ORDER_MARK: u32 = 0x0102_0304;
@@ -99,7 +99,7 @@ pub mod field {
     pub const READY: usize = 63;
 }
 
-/// What runs the worker of a lane.
+/// What runs the worker of a lane. SEG-20.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LaneKind {
     /// A process of its own.
@@ -129,7 +129,7 @@ impl LaneKind {
     }
 }
 
-/// Who made a segment: enough to tell two processes apart across pid reuse and reboots.
+/// Who made a segment: enough to tell two processes apart across pid reuse and reboots. SEG-30.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct CreatorId {
     /// Process id in the creator's pid namespace.
@@ -140,7 +140,7 @@ pub struct CreatorId {
     pub boot: u64,
 }
 
-/// What the creator of a segment chooses.
+/// What the creator of a segment chooses; the rest of the header follows from it. SEG-12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderFields {
     /// Layout version.
@@ -181,7 +181,7 @@ impl Reader {
     pub const CURRENT: Self = Self { version: Version::CURRENT, features: Features::SUPPORTED };
 }
 
-/// The header words, as copied out of a segment. Untrusted.
+/// The header words, as copied out of a segment, once. Untrusted. SEG-10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawHeader(pub [u32; HEADER_WORDS]);
 
@@ -223,6 +223,17 @@ impl RawHeader {
         put_wide(field::CREATOR_BOOT, fields.creator.boot);
         put_wide(field::TASKS, fields.tasks);
         Self(words)
+    }
+
+    /// The word at `index`, which layout version `since` has added, as a reader of that or a later
+    /// version reads it: `None` in a segment of an earlier one, whatever stands there. SEG-15.
+    ///
+    /// # Panics
+    ///
+    /// `index` is [`HEADER_WORDS`] or more.
+    #[must_use]
+    pub const fn added(&self, index: usize, since: Version, segment: Version) -> Option<u32> {
+        if segment.has(since) { Some(self.0[index]) } else { None }
     }
 
     /// Checks a private copy of the header of a segment of which `mapped` bytes are mapped, as

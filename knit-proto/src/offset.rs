@@ -1,6 +1,6 @@
 //! Places inside a segment: byte offsets, word offsets and spans.
 
-/// Offset of a 32-bit word, in bytes from the start of the segment. Always a multiple of four.
+/// Offset of a 32-bit word, in bytes from the start of the segment. Always a multiple of four. SEG-28.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WordOffset(u32);
 

@@ -26,11 +26,11 @@ use static_assertions::const_assert_eq;
 pub const SLOT_STRIDE: u32 = 576;
 /// Length of the inline area of a slot, in bytes. MBX-4.
 pub const INLINE_BYTES: u32 = 512;
-/// Start of the header line, from the start of the slot.
+/// Start of the header line, from the start of the slot, in bytes. MBX-4.
 pub const HEADER_LINE_AT: u32 = INLINE_BYTES;
-/// Length of the header line, in bytes.
+/// Length of the header line, in bytes. MBX-4.
 pub const HEADER_LINE_BYTES: u32 = 64;
-/// Words at the start of the header line that describe the message.
+/// Words at the start of the header line that describe the message. MBX-16.
 pub const SLOT_HEADER_WORDS: usize = 7;
 /// Index of each word in the header line. Byte offset in the slot = [`HEADER_LINE_AT`] + 4 x index.
 pub mod word {
@@ -57,7 +57,7 @@ pub mod word {
     /// How often the slot has been published. MBX-9.
     pub const STAMP: u32 = 15;
 }
-/// The stamp, in bytes from the start of the slot.
+/// The stamp, in bytes from the start of the slot. MBX-9.
 pub const STAMP_AT: u32 = HEADER_LINE_AT + word::STAMP * 4;
 
 const_assert_eq!(INLINE_BYTES + HEADER_LINE_BYTES, SLOT_STRIDE);
@@ -65,11 +65,11 @@ const_assert_eq!(STAMP_AT + 4, SLOT_STRIDE);
 
 const REJECTED: u32 = 1;
 
-/// Words 0 to 6 of a header line, as copied out of a segment. Untrusted.
+/// Words 0 to 6 of a header line, as copied out of a segment, once. Untrusted. MBX-16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct RawSlotHeader(pub [u32; SLOT_HEADER_WORDS]);
 
-/// Meaning of word 0.
+/// Meaning of word 0. MBX-5, LANE-17.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word0 {
     /// A call of a function.
@@ -86,7 +86,7 @@ pub enum Word0 {
     },
 }
 
-/// Where the bytes of a message are. Every stretch of bytes lies inside its area.
+/// Where the bytes of a message are. PAY-2. Every stretch of bytes lies inside its area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadPlace {
     /// There are none.

@@ -15,7 +15,7 @@ use core::fmt;
 /// Slots of one mailbox. MBX-1.
 pub const SLOTS: u32 = 32;
 
-/// Index of a slot in its mailbox: `0 .. SLOTS`.
+/// Index of a slot in its mailbox: `0 .. SLOTS`. MBX-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotIndex(u8);
 
@@ -52,7 +52,7 @@ impl fmt::Display for SlotIndex {
     }
 }
 
-/// A set of slots of one mailbox.
+/// A set of slots of one mailbox. MBX-1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SlotMask(u32);
 
@@ -110,6 +110,12 @@ impl SlotMask {
         Self(self.0 & !slot.mask().0)
     }
 
+    /// Members of either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Members of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -142,7 +148,7 @@ impl fmt::Debug for SlotMask {
     }
 }
 
-/// Value of one toggle word: one bit for each slot.
+/// Value of one toggle word: one bit for each slot. MBX-3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Toggle(u32);
 

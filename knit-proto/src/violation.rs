@@ -10,7 +10,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolViolation {
-    /// A slot was published again before it was released, or was stamped without being published.
+    /// A slot was published again before it was released.
     Republished {
         /// The slots concerned.
         slots: SlotMask,

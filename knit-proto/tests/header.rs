@@ -29,6 +29,14 @@ fn every_flipped_bit_is_refused_or_harmless() {
                 let mut raw = valid;
                 raw.0[word] ^= 1 << bit;
                 check(&raw, mapped(&fields));
+                if let Ok(layout) = raw.parse(mapped(&fields)) {
+                    // What is accepted places everything where the valid header did.
+                    let valid = Layout::new(fields);
+                    assert_eq!(layout.extension(), valid.extension());
+                    assert!(
+                        Region::ALL.iter().all(|one| layout.region(*one) == valid.region(*one))
+                    );
+                }
                 let free = matches!(word, field::OPTIONAL | field::EPOCH | field::CREATOR_PID)
                     || (field::CREATOR_START..field::CREATOR_BOOT + 2).contains(&word)
                     || (field::TASKS..field::TASKS + 2).contains(&word)
@@ -165,7 +173,7 @@ fn a_newer_reader_takes_an_older_minor_version() {
     let newer = Reader { version: SINCE, features: Features::SUPPORTED.or(Features::RECORDER) };
     let recorder = |raw: &RawHeader| {
         let version = raw.parse_as(newer, mapped(&valid_fields()[0])).unwrap().fields().version;
-        version.has(SINCE).then_some(raw.0[field::RECORDER_SPANS])
+        raw.added(field::RECORDER_SPANS, SINCE, version)
     };
     let mut old = RawHeader::encode(&valid_fields()[0]);
     assert_eq!(recorder(&old), None);

@@ -33,7 +33,8 @@ impl<M: SharedMemory> AbortSender<M> {
         self.store(signal, |word, bit| word | bit)
     }
 
-    /// Takes it back, so that another call can have the signal. Returns false, and does nothing, when
+    /// Takes it back, so that another call can have the signal: after the call that had it has ended,
+    /// before the next one is published. LANE-23. Returns false, and does nothing, when
     /// the lane has no such signal.
     pub fn clear(&mut self, signal: u16) -> bool {
         self.store(signal, |word, bit| word & !bit)
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
     use crate::{HeapMemory, SharedBytes};
 
-    /// LANE-16.
+    /// LANE-16, LANE-23.
     #[test]
     fn a_signal_is_one_bit_of_one_word() {
         let memory = HeapMemory::zeroed(128).unwrap();

@@ -7,10 +7,14 @@
 //!
 //! - [`Sender`] and [`Receiver`] are the two ends of a mailbox: claim, deposit, publish; pending,
 //!   take, snapshot, release.
-//! - [`ArenaSender`] and [`ArenaReceiver`] move payloads that do not fit a slot.
+//! - [`SharedSender`] is a sending end that threads of one process share; the receiver is the same.
+//! - [`ArenaSender`] and [`ArenaReceiver`] move payloads that do not fit a slot. A [`Loan`] is filled
+//!   in place, and a [`SharedArenaReceiver`] lets a [`Held`] message lie where it is.
 //! - [`AbortSender`] and [`AbortReceiver`] tell a worker which answers are not wanted any more.
-//! - [`Relax`] is the moment between two polls; [`Notifier`] and [`Waiter`] put an idle side to sleep
-//!   and wake it.
+//! - [`ReceiverSet`] receives from several mailboxes in turn, and sleeps on the bells of all.
+//! - [`Relax`] is the moment between two polls, and [`SpinBudget`] says when to stop polling.
+//!   [`Notifier`] and [`Waiter`] put an idle side to sleep and wake it, over a [`Doorbell`];
+//!   [`PeerDeath`] ends the waits for a peer that is no more.
 //!
 //! The happens-before edges that all of this rests on are listed in [`edges`].
 //!
@@ -57,21 +61,32 @@ mod receiver;
 mod relax;
 mod segment;
 mod sender;
+mod set;
+mod shared_sender;
+mod spin;
 
 #[cfg(feature = "mapped")]
 pub use mem::{Mapping, MemfdError};
 #[cfg(feature = "mapped")]
-pub use parking::{FutexBell, FutexPair, MAX_BELLS};
+pub use parking::{EventfdBell, FutexBell, FutexPair, MAX_BELLS, SpinBell};
 pub use segment::{SegmentError, attach_segment, create_segment};
+#[cfg(feature = "mapped")]
+pub use spin::SystemClock;
 
 pub use abort::{AbortReceiver, AbortSender};
-pub use arena::{ArenaError, ArenaReceiver, ArenaSender, Reserved};
+pub use arena::{
+    ArenaError, ArenaReceiver, ArenaSender, Held, Loan, OwnedLoan, SharedArenaReceiver,
+};
 pub use mailbox::{AttachError, Stamps};
 pub use mem::{
-    Backing, HeapBlock, HeapMemory, Mapped, MappedBytes, MappedWord, OutOfBounds, ReserveError,
-    SharedBytes, SharedMemory, SharedWord, SharedWordRmw,
+    Backing, CooperativeBytes, Copying, HeapBlock, HeapMemory, Mapped, MappedBytes, MappedWord,
+    OutOfBounds, Plain, ReserveError, SharedBytes, SharedMemory, SharedWord, SharedWordRmw,
+    Snapshot,
 };
-pub use parking::{Doorbell, Notifier, Ticket, Waiter, Woken};
+pub use parking::{Doorbell, Notifier, PeerDeath, Ticket, Until, Waiter, Woken};
 pub use receiver::{Receiver, Taken};
 pub use relax::Relax;
 pub use sender::{Batch, BatchError, ClaimError, Claimed, Sender};
+pub use set::{LaneTaken, LaneViolation, ReceiverSet, SetLane};
+pub use shared_sender::{SHARED_SENDER_BYTES, SharedBatch, SharedClaim, SharedSender};
+pub use spin::{Clock, SpinBudget};

@@ -3,7 +3,9 @@
 use crate::mailbox::{AttachError, Slots, Stamps};
 use crate::{OutOfBounds, SharedMemory, SharedWord};
 use alloc::boxed::Box;
+use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use knit_proto::{
     MailboxLayout, ProtocolViolation, RawSlotHeader, SLOTS, SlotIndex, SlotMask, Toggle,
 };
@@ -39,6 +41,8 @@ pub struct Receiver<M: SharedMemory> {
     cursor: u32,
     /// Polls since a message was taken or the publish word was looked at.
     polls: u32,
+    /// One thread at a time uses an endpoint.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl<M: SharedMemory> Receiver<M> {
@@ -60,6 +64,7 @@ impl<M: SharedMemory> Receiver<M> {
             counts: Box::new([0; SLOTS as usize]),
             cursor: 0,
             polls: 0,
+            _not_sync: PhantomData,
         })
     }
 
@@ -124,6 +129,48 @@ impl<M: SharedMemory> Receiver<M> {
             self.look()?;
         }
         Ok(!self.known.is_empty())
+    }
+
+    /// How many messages are pending: for schedulers. Looks at the publish word.
+    ///
+    /// # Errors
+    ///
+    /// The sender published a slot that was not free.
+    ///
+    /// # Ordering
+    ///
+    /// E1.
+    pub fn len(&mut self) -> Result<u32, ProtocolViolation> {
+        self.look()?;
+        Ok(self.known.len())
+    }
+
+    /// Whether no message is pending; as [`Receiver::len`].
+    ///
+    /// # Errors
+    ///
+    /// The sender published a slot that was not free.
+    pub fn is_empty(&mut self) -> Result<bool, ProtocolViolation> {
+        Ok(!self.is_pending()?)
+    }
+
+    /// Copies the header of the message that [`Receiver::take`] takes next, and leaves it pending.
+    ///
+    /// A hint for schedulers, to be decided by and not to be read by: a hostile sender may change the
+    /// header before it is taken, and what is taken is copied and checked again.
+    ///
+    /// # Errors
+    ///
+    /// The sender published a slot that was not free.
+    ///
+    /// # Ordering
+    ///
+    /// E1.
+    pub fn peek(&mut self) -> Result<Option<RawSlotHeader>, ProtocolViolation> {
+        if self.known.is_empty() {
+            self.look()?;
+        }
+        Ok(self.known.next_from(self.cursor).map(|slot| self.slots.header(slot)))
     }
 
     /// Releases every finished slot with one store. Does nothing when there is none.
@@ -232,6 +279,11 @@ impl<M: SharedMemory> Taken<'_, M> {
     #[inline]
     pub fn snapshot(&self, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.receiver.slots.snapshot(self.slot, into)
+    }
+
+    /// Keeps the slot for good: nothing is stored any more for a peer that broke the protocol. LANE-15.
+    pub fn keep(self) {
+        core::mem::forget(self);
     }
 
     /// Releases the message, and with the same store every finished one.

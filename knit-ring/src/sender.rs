@@ -3,7 +3,9 @@
 use crate::mailbox::{AttachError, Slots, Stamps};
 use crate::{OutOfBounds, SharedMemory, SharedWord};
 use alloc::boxed::Box;
+use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use knit_proto::{
     MailboxLayout, ProtocolViolation, RawSlotHeader, SLOTS, SlotHeader, SlotIndex, SlotMask,
     Toggle, free, pending,
@@ -27,6 +29,8 @@ pub struct Sender<M: SharedMemory> {
     counts: Box<[u32; SLOTS as usize]>,
     /// The slot to look at first for the next claim.
     cursor: u32,
+    /// One thread at a time uses an endpoint.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl<M: SharedMemory> Sender<M> {
@@ -45,6 +49,7 @@ impl<M: SharedMemory> Sender<M> {
             seen: Toggle::START,
             counts: Box::new([0; SLOTS as usize]),
             cursor: 0,
+            _not_sync: PhantomData,
         })
     }
 
@@ -74,6 +79,18 @@ impl<M: SharedMemory> Sender<M> {
     #[must_use]
     pub fn len(&self) -> u32 {
         pending(self.mine, self.seen).and(self.slots.all()).len()
+    }
+
+    /// Whether every slot is pending, as far as this end knows. [`Sender::claim`] looks again.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// How many messages can be under way at a time.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.slots.all().len()
     }
 
     /// Whether this end knows of no message that the receiver still has.

@@ -1,63 +1,24 @@
 //! Real memory: copies of every length, bounds, and two threads that call each other through it.
 
-use knit_proto::{
-    ARENA_DATA_AT, ArenaLayout, ControlLayout, Direction, HOST_CONTROL_AT, INLINE_BYTES,
-    MAX_ABORT_CAPACITY, MIN_EXTENSION_BYTES, MailboxLayout, PayloadPlace, SECTOR_BYTES,
-    SLOT_STRIDE, SLOTS, SlotHeader, SlotRules, Span, Tag, WORKER_CONTROL_AT, Word0, WordOffset,
-};
-use knit_ring::{
-    ArenaError, ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Receiver, Sender, SharedBytes,
-    SharedMemory, SharedWord, Stamps,
-};
-use std::time::{Duration, Instant};
+mod support;
 
-const MESSAGES: u32 = 200_000;
-const PAYLOADS: u32 = 20_000;
-const ARENA_BYTES: u32 = 64 << 10;
-const LONGEST_PAYLOAD: u32 = 9000;
-/// Longer than any test of this file takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(120);
-const FILL: u8 = 0xa5;
+use knit_proto::{MailboxLayout, SECTOR_BYTES, SLOT_STRIDE, SLOTS, WordOffset};
+use knit_ring::{
+    ArenaSender, HeapMemory, Receiver, Sender, SharedBytes, SharedMemory, SharedWord, Stamps,
+};
+use support::{
+    COPIED, DEADLINE, FILL, MESSAGES, Pause, Places, check_deposits, check_snapshots, content,
+    exchange_messages, exchange_payloads, inline_message, span,
+};
 
 #[test]
 fn a_deposit_writes_its_bytes_and_zeros_to_the_end_of_the_word() {
-    let memory = HeapMemory::zeroed(1024).unwrap();
-    let all = memory.bytes(span(0, 1024)).unwrap();
-    for len in 0..600_u32 {
-        for at in [0, 4, 8, 12, 60, 64, 200] {
-            let data = content(len, len as usize);
-            let mut expected = [FILL; 1024];
-            all.deposit(0, &expected).unwrap();
-            all.deposit(at, &data).unwrap();
-            let end = (at + len) as usize;
-            expected[at as usize..end].copy_from_slice(&data);
-            expected[end..end.next_multiple_of(4)].fill(0);
-            let mut seen = [0; 1024];
-            all.snapshot(0, &mut seen).unwrap();
-            assert!(seen == expected, "{len} bytes at {at}");
-        }
-    }
+    check_deposits(&HeapMemory::zeroed(COPIED).unwrap());
 }
 
 #[test]
 fn a_snapshot_fills_its_buffer_and_nothing_else() {
-    let memory = HeapMemory::zeroed(1024).unwrap();
-    let all = memory.bytes(span(0, 1024)).unwrap();
-    let data = content(1, 1024);
-    all.deposit(0, &data).unwrap();
-    for len in 0..600 {
-        for at in [0_usize, 4, 8, 12, 60, 64, 200] {
-            for shift in 0..4 {
-                let mut private = [FILL; 640];
-                all.snapshot(at as u32, &mut private[shift..shift + len]).unwrap();
-                assert!(private[shift..shift + len] == data[at..at + len], "{len} from {at}");
-                assert!(private[..shift].iter().chain(&private[shift + len..]).all(|b| *b == FILL));
-            }
-        }
-    }
-    let mut again = vec![0; 1024];
-    all.snapshot(0, &mut again).unwrap();
-    assert_eq!(again, data, "reading changes nothing");
+    check_snapshots(&HeapMemory::zeroed(COPIED).unwrap());
 }
 
 #[test]
@@ -185,166 +146,6 @@ fn a_message_without_a_stamp_is_found() {
     }
 }
 
-/// A lane direction with all its slots, and the control lines of both sides.
-#[derive(Clone, Copy)]
-struct Places {
-    mailbox: MailboxLayout,
-    arena: ArenaLayout,
-    #[cfg_attr(not(feature = "mapped"), expect(dead_code, reason = "heap memory has no futex"))]
-    control: [ControlLayout; 2],
-    bytes: u32,
-}
-
-impl Places {
-    fn new() -> Self {
-        let sector = span(0, SECTOR_BYTES);
-        let slots = span(sector.end(), SLOTS * SLOT_STRIDE);
-        let arena = span(slots.end(), ARENA_DATA_AT + ARENA_BYTES);
-        let extension = span(arena.end(), MIN_EXTENSION_BYTES);
-        Self {
-            mailbox: MailboxLayout::new(sector, slots).unwrap(),
-            arena: ArenaLayout::new(sector, arena).unwrap(),
-            control: [HOST_CONTROL_AT, WORKER_CONTROL_AT]
-                .map(|at| ControlLayout::new(extension, at).unwrap()),
-            bytes: extension.end(),
-        }
-    }
-}
-
-fn exchange_messages<M: SharedMemory>(ours: &M, theirs: &M, stamps: Stamps) {
-    let places = Places::new();
-    let mut sender = Sender::new(ours, places.mailbox, stamps).unwrap();
-    let mut receiver = Receiver::new(theirs, places.mailbox, stamps).unwrap();
-    let thread = std::thread::spawn(move || {
-        let mut pause = Pause::new();
-        let mut call = 0;
-        while call < MESSAGES {
-            let data = content(call, inline_len(call));
-            match sender.claim() {
-                Ok(claim) => {
-                    claim.deposit(&data).unwrap();
-                    claim.publish(&inline_message(call, data.len()));
-                    call += 1;
-                    pause.over();
-                }
-                Err(ClaimError::Full) => pause.wait("a free slot"),
-                Err(error) => panic!("{error}"),
-            }
-        }
-    });
-    let mut pause = Pause::new();
-    let mut call = 0;
-    while call < MESSAGES {
-        let found = if call % 3 == 0 { receiver.take() } else { receiver.poll() };
-        let Some(taken) = found.unwrap() else {
-            receiver.release();
-            pause.wait("a message");
-            continue;
-        };
-        pause.over();
-        let message = taken
-            .header()
-            .parse(
-                &SlotRules {
-                    direction: Direction::Request,
-                    arena_bytes: 0,
-                    max_payload: 0,
-                    abort_capacity: MAX_ABORT_CAPACITY,
-                },
-                taken.slot(),
-            )
-            .unwrap();
-        assert_eq!(message, inline_message(call, inline_len(call)));
-        let mut seen = vec![0; inline_len(call)];
-        taken.snapshot(&mut seen).unwrap();
-        assert!(seen == content(call, seen.len()), "bytes of call {call}");
-        if call % 4 == 0 {
-            taken.release()
-        } else {
-            taken.finish()
-        }
-        call += 1;
-    }
-    thread.join().unwrap();
-    assert!(receiver.take().unwrap().is_none(), "more came out than went in");
-}
-
-fn exchange_payloads<M: SharedMemory>(ours: &M, theirs: &M) {
-    let places = Places::new();
-    let mut sender = Sender::new(ours, places.mailbox, Stamps::On).unwrap();
-    let mut arena = ArenaSender::new(ours, &places.arena, 0).unwrap();
-    let mut receiver = Receiver::new(theirs, places.mailbox, Stamps::On).unwrap();
-    let mut blocks = ArenaReceiver::new(theirs, &places.arena).unwrap();
-    let thread = std::thread::spawn(move || {
-        let mut pause = Pause::new();
-        for call in 0..PAYLOADS {
-            let data = content(call, arena_len(call) as usize);
-            let (block, start) = loop {
-                match arena.reserve(arena_len(call)) {
-                    Ok(room) => {
-                        room.deposit(0, &data).unwrap();
-                        break room.commit();
-                    }
-                    Err(ArenaError::Full) => pause.wait("room in the arena"),
-                    Err(error) => panic!("{error}"),
-                }
-            };
-            let place = PayloadPlace::Arena { block, start, len: arena_len(call) };
-            loop {
-                match sender.claim() {
-                    Ok(claim) => {
-                        claim.publish(&arena_message(call, place));
-                        break;
-                    }
-                    Err(ClaimError::Full) => pause.wait("a free slot"),
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            pause.over();
-        }
-    });
-    let mut pause = Pause::new();
-    // Blocks are freed late and out of order, so that the arena has gaps.
-    let mut held = Vec::new();
-    for call in 0..PAYLOADS {
-        let taken = loop {
-            if receiver.is_pending().unwrap() {
-                break receiver.take().unwrap().expect("pending");
-            }
-            if let Some(block) = held.pop() {
-                blocks.free(block);
-            }
-            pause.wait("a message");
-        };
-        pause.over();
-        let message = taken
-            .header()
-            .parse(
-                &SlotRules {
-                    direction: Direction::Request,
-                    arena_bytes: blocks.capacity(),
-                    max_payload: LONGEST_PAYLOAD,
-                    abort_capacity: MAX_ABORT_CAPACITY,
-                },
-                taken.slot(),
-            )
-            .unwrap();
-        let PayloadPlace::Arena { block, start, len } = message.place else {
-            panic!("call {call} has its payload in the arena")
-        };
-        assert_eq!((message.call, len), (call, arena_len(call)));
-        let mut seen = vec![0; len as usize];
-        blocks.snapshot(start, &mut seen).unwrap();
-        assert!(seen == content(call, seen.len()), "bytes of call {call}");
-        taken.release();
-        held.push(block);
-        if held.len() > (call % 5) as usize {
-            blocks.free(held.remove(call as usize % held.len()));
-        }
-    }
-    thread.join().unwrap();
-}
-
 #[cfg(feature = "mapped")]
 mod mapped {
     use super::*;
@@ -381,7 +182,7 @@ mod mapped {
         let mut arena = ArenaSender::new(&memory, &Places::new().arena, 0).unwrap();
         let mut end = 0;
         for len in [64, 9000, 20_000] {
-            let room = arena.reserve(len).unwrap();
+            let room = arena.loan(len).unwrap();
             let before = backed();
             end = (end + len).next_multiple_of(64);
             assert!(before >= u64::from(end), "{before} bytes for {end}");
@@ -455,7 +256,7 @@ mod mapped {
                 match self.waiter.park(&FutexBell, Some(DEADLINE), ready) {
                     Woken::TimedOut => panic!("nobody woke the waiter for call {call}"),
                     Woken::Rung => self.slept += 1,
-                    Woken::Ready => {}
+                    Woken::Ready | Woken::PeerDied => {}
                 }
             }
         }
@@ -474,80 +275,5 @@ mod mapped {
         let data = places.arena.data();
         let sector = data.part(0, SECTOR_BYTES).unwrap();
         MailboxLayout::new(sector, data.part(SECTOR_BYTES, SLOTS * SLOT_STRIDE).unwrap()).unwrap()
-    }
-}
-
-/// Waits for the other thread, and fails when it does not come.
-struct Pause {
-    since: Instant,
-    spins: u32,
-}
-
-impl Pause {
-    fn new() -> Self {
-        Self { since: Instant::now(), spins: 0 }
-    }
-
-    fn wait(&mut self, what: &str) {
-        self.spins += 1;
-        if self.spins < 64 {
-            return std::hint::spin_loop();
-        }
-        assert!(self.since.elapsed() < DEADLINE, "waited too long for {what}");
-        std::thread::yield_now();
-    }
-
-    /// What was waited for came.
-    fn over(&mut self) {
-        if self.spins > 0 {
-            *self = Self::new();
-        }
-    }
-}
-
-fn span(at: u32, len: u32) -> Span {
-    Span::new(at, len).unwrap()
-}
-
-/// `len` bytes that belong to `seed`: other ones for every seed, at every place.
-fn content(seed: u32, len: usize) -> Vec<u8> {
-    let mut word = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut data = Vec::with_capacity(len + 8);
-    while data.len() < len {
-        word = word.wrapping_mul(0xd129_42f0_7c5d_a3a5).wrapping_add(0x2545_f491_4f6c_dd1d);
-        data.extend_from_slice(&(word >> 7).to_le_bytes());
-    }
-    data.truncate(len);
-    data
-}
-
-/// Mostly short; some that are copied as a whole, up to a full slot.
-fn inline_len(call: u32) -> usize {
-    if call.is_multiple_of(61) {
-        (call % (INLINE_BYTES + 1)) as usize
-    } else {
-        (call % 40) as usize
-    }
-}
-
-fn arena_len(call: u32) -> u32 {
-    (call.wrapping_mul(2_654_435_761) % (LONGEST_PAYLOAD + 1)) >> (call % 4 * 2)
-}
-
-fn inline_message(call: u32, len: usize) -> SlotHeader {
-    SlotHeader {
-        word0: Word0::Call { function: call as u16, abort: None },
-        call,
-        tag: Tag::BYTES_INLINE,
-        place: PayloadPlace::Inline { len: len as u32 },
-    }
-}
-
-fn arena_message(call: u32, place: PayloadPlace) -> SlotHeader {
-    SlotHeader {
-        word0: Word0::Call { function: 0, abort: None },
-        call,
-        tag: Tag::BYTES_ARENA,
-        place,
     }
 }

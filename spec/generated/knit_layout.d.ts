@@ -301,6 +301,12 @@ export declare const slot: {
   readonly stamp: 572;
 };
 
+/** Arena: offsets of fields in bytes. Each direction has one. As long as the header says. */
+export declare const arenaRegion: {
+  readonly unused: 0;
+  readonly data: 64;
+};
+
 /** Lengths of structures in bytes. */
 export declare const sizes: {
   readonly header: 256;

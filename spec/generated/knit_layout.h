@@ -21,9 +21,9 @@
 #define KNIT_LAYOUT_MINOR UINT32_C(0)
 
 /* Ids of codecs that external payloads must not use for anything else. PAY-21. */
-#define KNIT_CODEC_ID_PROCESS_SHARED_BUFFER UINT32_C("knitting.processSharedBuffer")
-#define KNIT_CODEC_ID_BUFFER_REFERENCE UINT32_C("knitting.bufferReference")
-#define KNIT_CODEC_ID_SHARED_ARRAY_BUFFER UINT32_C("knitting.sharedArrayBuffer")
+#define KNIT_CODEC_ID_PROCESS_SHARED_BUFFER "knitting.processSharedBuffer"
+#define KNIT_CODEC_ID_BUFFER_REFERENCE "knitting.bufferReference"
+#define KNIT_CODEC_ID_SHARED_ARRAY_BUFFER "knitting.sharedArrayBuffer"
 
 /* Constants. */
 /* Length of the segment header. Unit: byte. SEG-21. */
@@ -406,6 +406,10 @@ enum knit_error {
 #define KNIT_SLOT_STEALING_AT UINT32_C(544)
 #define KNIT_SLOT_RESERVED_560_AT UINT32_C(560)
 #define KNIT_SLOT_STAMP_AT UINT32_C(572)
+
+/* Arena: places of fields and bits. */
+#define KNIT_ARENA_REGION_UNUSED_AT UINT32_C(0)
+#define KNIT_ARENA_REGION_DATA_AT UINT32_C(64)
 
 /* Structures of known length. A u64 is two words, the low one first. */
 /* Copied once by the reader, compared with what the geometry implies, never obeyed. */

@@ -212,6 +212,12 @@ export const slot = Object.freeze({
   stamp: 572,
 });
 
+/** Arena: offsets of fields in bytes. Each direction has one. As long as the header says. */
+export const arenaRegion = Object.freeze({
+  unused: 0,
+  data: 64,
+});
+
 /** Lengths of structures in bytes. */
 export const sizes = Object.freeze({
   header: 256,

@@ -191,6 +191,10 @@ SLOT_STEALING_AT = 544
 SLOT_RESERVED_560_AT = 560
 SLOT_STAMP_AT = 572
 
+# Arena: places of fields and bits.
+ARENA_REGION_UNUSED_AT = 0
+ARENA_REGION_DATA_AT = 64
+
 
 class LaneState(IntEnum):
     """Value of a state word. LANE-3."""

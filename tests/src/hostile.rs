@@ -61,6 +61,12 @@ impl HostileMemory {
     pub fn last_load(&self, at: u32) -> Option<u32> {
         self.by().state().seen.get(&at).copied()
     }
+
+    /// As [`Self::last_load`], of the loads since the last call of this.
+    #[must_use]
+    pub fn take_load(&self, at: u32) -> Option<u32> {
+        self.by().state().seen.remove(&at)
+    }
 }
 
 impl Hostile {

@@ -1,7 +1,9 @@
 //! Heap memory of which every single load and store passes through a test.
 
 use knit_proto::{Span, WordOffset};
-use knit_ring::{HeapMemory, OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord};
+use knit_ring::{
+    HeapMemory, OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, SharedWordRmw,
+};
 use std::fmt;
 use std::sync::Arc;
 
@@ -46,6 +48,12 @@ impl<I: Intercept> Intercepted<I> {
     /// `inner` as seen through `by`.
     pub fn over(inner: &HeapMemory, by: I) -> Self {
         Self { inner: inner.clone(), by: Arc::new(by) }
+    }
+
+    /// Another memory of the same party, behind the same [`Intercept`].
+    #[must_use]
+    pub fn beside(&self, inner: &HeapMemory) -> Self {
+        Self { inner: inner.clone(), by: Arc::clone(&self.by) }
     }
 
     /// What stands between the party and the memory.
@@ -127,6 +135,24 @@ impl<I: Intercept> SharedWord for InterceptedWord<I> {
     fn store_release(&self, value: u32) {
         if self.by.store(self.at, value, Order::Release) {
             self.word.store_release(value);
+        }
+    }
+}
+
+/// A flip is a load and a store to those who intercept.
+impl<I: Intercept> SharedWordRmw for InterceptedWord<I> {
+    fn fetch_xor_release(&self, bits: u32) {
+        let value = self.load_relaxed();
+        self.store_release(value ^ bits);
+    }
+
+    fn compare_exchange_acquire(&self, expected: u32, new: u32) -> Result<(), u32> {
+        match self.load_acquire() {
+            found if found == expected => {
+                self.store_relaxed(new);
+                Ok(())
+            }
+            found => Err(found),
         }
     }
 }

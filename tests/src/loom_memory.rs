@@ -13,7 +13,7 @@
 use knit_proto::{Span, WordOffset};
 use knit_ring::{
     Doorbell, OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, SharedWordRmw,
-    Ticket, Woken,
+    Ticket, Until, Woken,
 };
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
@@ -21,7 +21,6 @@ use loom::thread::Thread;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::panicking;
-use std::time::Duration;
 
 /// [`SharedMemory`] for loom models, all zero at first.
 ///
@@ -221,8 +220,11 @@ impl SharedBytes for LoomBytes {
     }
 }
 
-/// A doorbell in the image of a futex: the wait compares the bell under the kernel's lock, and
-/// sleeps if it has not changed. A waiter that nobody wakes is a deadlock that loom reports.
+/// A doorbell in the image of a futex: the wait compares the bells under the kernel's lock, and
+/// sleeps if none has changed. A waiter that nobody wakes is a deadlock that loom reports.
+///
+/// One thread waits. All bells share one hash bucket, which the kernel permits; timeouts and deaths
+/// do not happen.
 #[derive(Clone)]
 pub struct LoomBell {
     /// Stands for the lock of the kernel's hash bucket: each side of a wait or a wake passes
@@ -250,11 +252,11 @@ impl<W: SharedWord> Doorbell<W> for LoomBell {
         Ticket { bell: bell.load_acquire(), local: 0 }
     }
 
-    fn wait(&self, bell: &W, ticket: Ticket, _: Option<Duration>) -> Woken {
+    fn wait_any(&self, bells: &[(&W, Ticket)], _: Until<'_>) -> Woken {
         self.pass();
         *lock(&self.asleep) = Some(loom::thread::current());
         // The kernel's comparison orders nothing for the process.
-        if bell.load_relaxed() == ticket.bell {
+        if bells.iter().all(|(bell, ticket)| bell.load_relaxed() == ticket.bell) {
             loom::thread::park();
         }
         *lock(&self.asleep) = None;

@@ -1,10 +1,9 @@
 //! Memory that writes down every access, with the party and the step that it belongs to.
 
 use crate::{Intercept, Intercepted, InterceptedWord, Order, WordNames};
-use knit_ring::{Doorbell, HeapMemory, SharedWord, Ticket, Woken};
+use knit_ring::{Doorbell, HeapMemory, SharedWord, Ticket, Until, Woken};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Heap memory as one party of a traced exchange sees it.
 pub type TraceMemory = Intercepted<Tracer>;
@@ -228,8 +227,10 @@ impl Doorbell<InterceptedWord<Tracer>> for TraceBell {
         Ticket { bell: bell.load_acquire(), local: 0 }
     }
 
-    fn wait(&self, bell: &InterceptedWord<Tracer>, ticket: Ticket, _: Option<Duration>) -> Woken {
-        self.log.push(self.who, Op::Wait(bell.at(), ticket.bell));
+    fn wait_any(&self, bells: &[(&InterceptedWord<Tracer>, Ticket)], _: Until<'_>) -> Woken {
+        for (bell, ticket) in bells {
+            self.log.push(self.who, Op::Wait(bell.at(), ticket.bell));
+        }
         Woken::Rung
     }
 

@@ -137,11 +137,9 @@ where
     fn fetch_xor_release(&self, bits: u32) {
         assert!(!self.store_late, "a flip is not held back");
         if self.store_relaxed {
-            // Nothing but a compare-and-exchange without release is weaker and still atomic.
-            let mut seen = self.word.load_relaxed();
-            while let Err(other) = self.word.compare_exchange_acquire(seen, seen ^ bits) {
-                seen = other;
-            }
+            // The traits have no flip without ordering. This one may also lose another thread's flip,
+            // as a sender that believes itself alone would.
+            self.word.store_relaxed(self.word.load_relaxed() ^ bits);
         } else {
             self.word.fetch_xor_release(bits);
         }

@@ -31,8 +31,8 @@ impl WordNames {
         Self { names: names.names }
     }
 
-    /// The name of the word at byte `at`. A word that the description does not name, as those
-    /// between two regions, is `segment[at]`.
+    /// The name of the word at byte `at`. A word that the description does not name is
+    /// `segment[at]`.
     #[must_use]
     pub fn name(&self, at: u32) -> String {
         self.names.get(&at).cloned().unwrap_or_else(|| format!("segment[{at}]"))
@@ -94,6 +94,11 @@ impl Namer<'_> {
                     self.elements("u8", ARENA_DATA_AT, region.at(), &format!("{name}_unused"));
                     let data = region.at() + ARENA_DATA_AT;
                     self.elements("u8", region.len() - ARENA_DATA_AT, data, &name);
+                }
+                None if text("name") == "abort_padding" => {
+                    let at = self.layout.region(Region::AbortBits).end();
+                    let end = self.layout.region(Region::RequestArena).at();
+                    self.elements("u8", end - at, at, &name);
                 }
                 _ => {
                     let place = field["offset"].as_u64().map_or_else(
@@ -170,7 +175,7 @@ mod tests {
             (layout.region(Region::AbortBits).at() + 4, "abort_bits[1]"),
             (response.data().at() - 64, "response.arena_unused[0]"),
             (response.data().at() + 64, "response.arena[64]"),
-            (layout.region(Region::AbortBits).end(), "segment[45768]"),
+            (layout.region(Region::AbortBits).end(), "abort_padding[0]"),
         ] {
             assert_eq!(names.name(at), name, "byte {at}");
         }

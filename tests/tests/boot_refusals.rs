@@ -251,6 +251,18 @@ fn a_segment_for_other_tasks_is_refused() {
     });
 }
 
+/// SEG-9: a worker that can only sleep on bells does not begin where nobody rings.
+#[test]
+fn a_segment_without_bells_is_refused() {
+    within_deadline(|| {
+        let memory = Mapping::create(segment_len()).unwrap();
+        let fields = knit_proto::HeaderFields { required: Features::NONE, ..fields() };
+        let layout = create_segment(&memory, &fields).unwrap();
+        HostLane::announce(&memory, &layout, 1).unwrap();
+        refuses(json(), file(&memory), &["futex bells"]);
+    });
+}
+
 /// LANE-5.
 #[test]
 fn a_host_that_has_not_announced_itself_is_refused() {

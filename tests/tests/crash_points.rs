@@ -6,8 +6,9 @@ use knit_proto::{
     SlotHeader, SlotIndex, SlotRules, Tag, Version, Word0, WordOffset, ready_word,
 };
 use knit_ring::{
-    ArenaError, ArenaReceiver, ArenaSender, ClaimError, HeapMemory, Receiver, SegmentError, Sender,
-    SharedMemory, SharedWord, Stamps, attach_segment, create_segment,
+    ArenaError, ArenaSender, ClaimError, HeapMemory, Held, Receiver, SegmentError, Sender,
+    SharedArenaReceiver, SharedMemory, SharedWord, SharedWordRmw, Stamps, attach_segment,
+    create_segment,
 };
 use knit_tests::{
     CrashMemory, Lane, StopBehaviour, arena_lane, header_fields, message, payload, until_stop,
@@ -99,7 +100,7 @@ fn a_receiver_that_dies_leaves_every_slot_pending_or_free() {
             assert_eq!(room, SLOTS - pending, "after {n} stores");
             assert_eq!(sender.len(), SLOTS);
             loop {
-                match arena.reserve(64) {
+                match arena.loan(64) {
                     Ok(room) => drop(room.commit()),
                     Err(error) => {
                         assert_eq!(error, ArenaError::Full);
@@ -124,12 +125,12 @@ fn an_arena_send_that_dies_is_delivered_whole_or_not_at_all() {
             until_stop(|| arena_script(&dying, &lane, stamps));
             let published = published(&stores[..n], lane.mailbox.publish(), &calls);
             let mut receiver = Receiver::new(&memory, lane.mailbox, stamps).unwrap();
-            let mut arena = ArenaReceiver::new(&memory, &lane.arena).unwrap();
+            let arena = SharedArenaReceiver::new(&memory, &lane.arena).unwrap();
             let mut seen = Vec::new();
             while let Some(taken) = receiver.take().unwrap() {
-                let call = read_arena(&taken.header(), taken.slot(), &arena);
-                arena.free(call.1);
-                seen.push(call.0);
+                let (call, held) = read_arena(&taken.header(), taken.slot(), &arena);
+                drop(held);
+                seen.push(call);
             }
             assert_eq!(seen, published, "after {n} stores");
             // At most the block of the message that was cut off stays live.
@@ -244,7 +245,7 @@ fn arena_bytes(call: u32) -> Vec<u8> {
 }
 
 fn send_arena<M: SharedMemory>(sender: &mut Sender<M>, arena: &mut ArenaSender<M>, call: u32) {
-    let room = arena.reserve(arena_len(call)).unwrap();
+    let room = arena.loan(arena_len(call)).unwrap();
     room.deposit(0, &arena_bytes(call)).unwrap();
     let (block, start) = room.commit();
     sender.claim().unwrap().publish(&arena_message(call, block, start));
@@ -254,19 +255,32 @@ fn arena_script<M: SharedMemory>(memory: &M, lane: &Lane, stamps: Stamps) -> Vec
     let mut sender = Sender::new(memory, lane.mailbox, stamps).unwrap();
     let mut arena = ArenaSender::new(memory, &lane.arena, 0).unwrap();
     send_arena(&mut sender, &mut arena, 0);
-    let given_back = arena.reserve(64).unwrap();
+    let given_back = arena.loan(64).unwrap();
     given_back.deposit(0, &[0xff; 64]).unwrap();
     drop(given_back);
+    // Two that are filled at a time; the first one is not sent.
+    let loans = [77, 2].map(|call| {
+        let loan = arena.loan_owned(arena_len(call)).unwrap();
+        loan.deposit(0, &arena_bytes(call)).unwrap();
+        loan
+    });
     send_arena(&mut sender, &mut arena, 1);
-    vec![vec![0], vec![1]]
+    let [dropped, sent] = loans;
+    drop(dropped);
+    let (block, start) = arena.commit(sent);
+    sender.claim().unwrap().publish(&arena_message(2, block, start));
+    vec![vec![0], vec![1], vec![2]]
 }
 
-/// Call and block of an arena message whose bytes are as they should be.
+/// An arena message whose bytes are as they should be: its call, and the message where it is.
 fn read_arena<M: SharedMemory>(
     header: &RawSlotHeader,
     slot: SlotIndex,
-    arena: &ArenaReceiver<M>,
-) -> (u32, BlockIndex) {
+    arena: &SharedArenaReceiver<M>,
+) -> (u32, Held<M>)
+where
+    M::Word: SharedWordRmw,
+{
     let message = header
         .parse(
             &SlotRules {
@@ -281,10 +295,9 @@ fn read_arena<M: SharedMemory>(
     let PayloadPlace::Arena { block, start, len } = message.place else {
         panic!("the script sends arena payloads")
     };
-    let mut bytes = vec![0; len as usize];
-    arena.snapshot(start, &mut bytes).unwrap();
-    assert_eq!(bytes, arena_bytes(message.call));
-    (message.call, block)
+    let held = arena.hold(block, start, len).unwrap();
+    assert_eq!(held.to_vec(), arena_bytes(message.call));
+    (message.call, held)
 }
 
 /// A living sender sends arena payloads whenever it can, a receiver over `dying` reads them.
@@ -301,7 +314,7 @@ fn serve(
     let mut read = Vec::new();
     until_stop(|| {
         let mut receiver = Receiver::new(dying, lane.mailbox, stamps).unwrap();
-        let mut blocks = ArenaReceiver::new(dying, &lane.arena).unwrap();
+        let blocks = SharedArenaReceiver::new(dying, &lane.arena).unwrap();
         for round in 0..3 {
             for _ in 0..2 {
                 // After the receiver's stores vanish, the mailbox fills up.
@@ -312,13 +325,21 @@ fn serve(
                 send_arena(&mut sender, &mut arena, call);
                 sent.push(call);
             }
+            let mut held = Vec::new();
             while let Some(taken) = receiver.take().unwrap() {
-                let (call, block) = read_arena(&taken.header(), taken.slot(), &blocks);
+                let (call, message) = read_arena(&taken.header(), taken.slot(), &blocks);
                 read.push(call);
-                blocks.free(block);
-                if round == 1 { taken.finish() } else { taken.release() }
+                // In one round the messages outlive their slots, and are freed from the last on.
+                if round == 1 {
+                    held.insert(0, message);
+                    taken.finish();
+                } else {
+                    drop(message);
+                    taken.release();
+                }
             }
             receiver.release();
+            drop(held);
         }
     });
     (sender, arena, sent, read)

@@ -3,8 +3,8 @@
 
 use knit_proto::{INLINE_BYTES, PayloadPlace, SlotHeader, SlotMask, Tag, Word0};
 use knit_ring::{
-    ArenaError, ArenaReceiver, ArenaSender, BatchError, ClaimError, HeapMemory, Receiver, Sender,
-    Stamps,
+    ArenaError, ArenaSender, BatchError, ClaimError, HeapMemory, Held, OwnedLoan, Receiver, Sender,
+    SharedArenaReceiver, Stamps,
 };
 use knit_tests::arena_lane;
 use proptest::prelude::*;
@@ -225,79 +225,178 @@ fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
 
 #[derive(Clone, Debug)]
 enum ArenaOp {
-    /// Reserve so many bytes; commit, or give the room back.
-    Reserve(u32, bool),
-    /// Free the n-th live block, counted modulo how many there are.
+    /// A loan of so many bytes, and what becomes of it.
+    Loan(u32, Then),
+    /// Commit the n-th owned loan, counted modulo how many there are, or drop it.
+    Settle(usize, bool),
+    /// Hold the n-th live block in place, counted modulo how many there are.
+    Hold(usize),
+    /// Free the n-th live block, by dropping it where it is held.
     Free(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    Commit,
+    Drop,
+    /// It is an owned loan, and is settled later.
+    Keep,
 }
 
 fn arena_op() -> impl Strategy<Value = ArenaOp> {
     let len = prop_oneof![6 => 0_u32..300, 1 => 300_u32..5000, 1 => Just(u32::MAX)];
+    let then = prop_oneof![6 => Just(Then::Commit), 1 => Just(Then::Drop), 2 => Just(Then::Keep)];
     prop_oneof![
-        3 => (len, prop::bool::weighted(0.8))
-            .prop_map(|(len, commit)| ArenaOp::Reserve(len, commit)),
-        2 => any::<usize>().prop_map(ArenaOp::Free),
+        6 => (len, then).prop_map(|(len, then)| ArenaOp::Loan(len, then)),
+        2 => (any::<usize>(), prop::bool::weighted(0.7))
+            .prop_map(|(which, commit)| ArenaOp::Settle(which, commit)),
+        1 => any::<usize>().prop_map(ArenaOp::Hold),
+        4 => any::<usize>().prop_map(ArenaOp::Free),
     ]
 }
 
-struct LiveBlock {
-    index: knit_proto::BlockIndex,
+/// A block that was loaned, with its bytes, and is not freed.
+struct Taken {
     start: u32,
     size: u32,
     bytes: Vec<u8>,
+    state: State,
 }
 
-/// The lowest place with `size` bytes free, granule by granule.
-fn lowest_gap(live: &[LiveBlock], capacity: u32, size: u32) -> Option<u32> {
-    let free =
-        |at: u32| live.iter().all(|block| at < block.start || at >= block.start + block.size);
-    (0..capacity)
-        .step_by(64)
-        .find(|start| start + size <= capacity && (*start..start + size).step_by(64).all(free))
+enum State {
+    Owned(OwnedLoan<HeapMemory>),
+    Live(knit_proto::BlockIndex),
+    Held(Held<HeapMemory>),
 }
 
+impl Taken {
+    /// Which of `all` are in a state; the n-th of them, counted modulo how many there are.
+    fn nth(all: &[Self], n: usize, is: impl Fn(&State) -> bool) -> Option<usize> {
+        let which: Vec<_> = (0..all.len()).filter(|at| is(&all[*at].state)).collect();
+        (!which.is_empty()).then(|| which[n % which.len()])
+    }
+}
+
+/// Whether `size` bytes are free in one piece, granule by granule.
+fn fits(taken: &[Taken], capacity: u32, size: u32) -> bool {
+    let mut run = 0;
+    (0..capacity).step_by(64).any(|at| {
+        let free = taken.iter().all(|block| at < block.start || at >= block.start + block.size);
+        run = if free { run + 64 } else { 0 };
+        run >= size
+    })
+}
+
+/// What the arena promises: room is found whenever there is some, and only then; no two blocks
+/// overlap that are loaned or live; what was written is read. Where a block goes is its own affair.
 fn run_arena(capacity: u32, ops: &[ArenaOp]) {
     let lane = arena_lane(1, capacity);
     let memory = HeapMemory::zeroed(lane.bytes).unwrap();
     let mut sender = ArenaSender::new(&memory, &lane.arena, 0).unwrap();
-    let mut receiver = ArenaReceiver::new(&memory, &lane.arena).unwrap();
+    let receiver = SharedArenaReceiver::new(&memory, &lane.arena).unwrap();
     assert_eq!((sender.capacity(), receiver.capacity()), (capacity, capacity));
-    let mut live: Vec<LiveBlock> = Vec::new();
+    let mut taken: Vec<Taken> = Vec::new();
     for (step, op) in ops.iter().enumerate() {
         match op {
-            ArenaOp::Reserve(len, commit) => {
+            ArenaOp::Loan(len, then) => {
                 let size = u64::from(*len).max(1).next_multiple_of(64);
                 let expected = match u32::try_from(size) {
-                    Ok(size) if size <= capacity => lowest_gap(&live, capacity, size)
-                        .filter(|_| live.len() < 32)
-                        .map(|start| (start, size))
-                        .ok_or(ArenaError::Full),
+                    Ok(size) if size <= capacity => {
+                        let room = taken.len() < 32 && fits(&taken, capacity, size);
+                        if room { Ok(size) } else { Err(ArenaError::Full) }
+                    }
                     _ => Err(ArenaError::TooLong { len: *len, capacity }),
                 };
-                match (sender.reserve(*len), expected) {
-                    (Ok(room), Ok((start, size))) => {
-                        let bytes = bytes(step as u32, *len as usize);
-                        room.deposit(0, &bytes).unwrap();
-                        assert!(room.deposit(size, &[1]).is_err(), "wrote behind the block");
-                        if *commit {
-                            let (index, at) = room.commit();
-                            assert_eq!(at, start);
-                            assert!(live.iter().all(|block| block.index != index));
-                            live.push(LiveBlock { index, start, size, bytes });
+                let bytes = bytes(step as u32, (*len).min(capacity) as usize);
+                let lent = match then {
+                    Then::Keep => sender.loan_owned(*len).map(|loan| {
+                        loan.deposit(0, &bytes).unwrap();
+                        let size = expected.expect("there is room");
+                        assert!(loan.deposit(size, &[1]).is_err(), "wrote behind the block");
+                        Some((loan.start(), State::Owned(loan)))
+                    }),
+                    Then::Commit | Then::Drop => sender.loan(*len).map(|loan| {
+                        loan.deposit(0, &bytes).unwrap();
+                        let size = expected.expect("there is room");
+                        assert!(loan.deposit(size, &[1]).is_err(), "wrote behind the block");
+                        if matches!(then, Then::Drop) {
+                            return None;
                         }
+                        let (index, start) = loan.commit();
+                        Some((start, State::Live(index)))
+                    }),
+                };
+                match (lent, expected) {
+                    (Ok(Some((start, state))), Ok(size)) => {
+                        assert!(start.is_multiple_of(64) && start + size <= capacity);
+                        for other in &taken {
+                            let apart =
+                                start + size <= other.start || other.start + other.size <= start;
+                            assert!(apart, "{start}..+{size} overlaps another block");
+                        }
+                        taken.push(Taken { start, size, bytes, state });
                     }
+                    (Ok(None), Ok(_)) => {}
                     (Err(error), Err(expected)) => assert_eq!(error, expected),
-                    (room, expected) => panic!("reserved {room:?}, expected {expected:?}"),
+                    (lent, expected) => panic!("{:?}, expected {expected:?}", lent.map(drop)),
                 }
             }
-            ArenaOp::Free(which) if !live.is_empty() => {
-                let block = live.swap_remove(which % live.len());
-                let mut seen = vec![0; block.bytes.len()];
-                receiver.snapshot(block.start, &mut seen).unwrap();
-                assert_eq!(seen, block.bytes, "another block wrote over it");
-                receiver.free(block.index);
+            ArenaOp::Settle(n, commit) => {
+                let owned = Taken::nth(&taken, *n, |state| matches!(state, State::Owned(_)));
+                let Some(at) = owned else { continue };
+                let Taken { start, size, bytes, state } = taken.swap_remove(at);
+                let State::Owned(loan) = state else { unreachable!("just looked") };
+                if *commit {
+                    let (index, at) = sender.commit(loan);
+                    assert_eq!(at, start);
+                    taken.push(Taken { start, size, bytes, state: State::Live(index) });
+                }
             }
-            ArenaOp::Free(_) => {}
+            ArenaOp::Hold(n) => {
+                let live = Taken::nth(&taken, *n, |state| matches!(state, State::Live(_)));
+                let Some(at) = live else { continue };
+                let block = &mut taken[at];
+                let State::Live(index) = block.state else { unreachable!("just looked") };
+                let len = block.bytes.len() as u32;
+                block.state = State::Held(receiver.hold(index, block.start, len).unwrap());
+            }
+            ArenaOp::Free(n) => {
+                let on_the_wire = |state: &State| !matches!(state, State::Owned(_));
+                let Some(at) = Taken::nth(&taken, *n, on_the_wire) else { continue };
+                let block = taken.swap_remove(at);
+                match block.state {
+                    State::Owned(_) => unreachable!("just looked"),
+                    State::Live(index) => {
+                        let mut seen = vec![0; block.bytes.len()];
+                        receiver.snapshot(block.start, &mut seen).unwrap();
+                        assert_eq!(seen, block.bytes, "another block wrote over it");
+                        receiver.free(index);
+                    }
+                    State::Held(held) => {
+                        assert_eq!(held.to_vec(), block.bytes, "another block wrote over it");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Payloads of one size go through as many places as are live at a time, not through all of the
+/// arena: its bytes stay in the cache.
+fn run_pool(most_live: usize, frees: &[(usize, bool)]) {
+    let lane = arena_lane(1, 64 << 10);
+    let memory = HeapMemory::zeroed(lane.bytes).unwrap();
+    let mut sender = ArenaSender::new(&memory, &lane.arena, 0).unwrap();
+    let receiver = SharedArenaReceiver::new(&memory, &lane.arena).unwrap();
+    let mut live = Vec::new();
+    for (which, refill) in frees {
+        while *refill && live.len() < most_live {
+            let (block, start) = sender.loan(200).unwrap().commit();
+            assert!(start < 256 * most_live as u32, "block at {start} is a cold one");
+            live.push(block);
+        }
+        if !live.is_empty() {
+            receiver.free(live.swap_remove(which % live.len()));
         }
     }
 }
@@ -337,5 +436,13 @@ proptest! {
     #[test]
     fn at_most_32_blocks_are_live(ops in prop::collection::vec(arena_op(), 0..300)) {
         run_arena(64 << 10, &ops);
+    }
+
+    #[test]
+    fn a_pool_of_blocks_stays_hot(
+        most_live in 1_usize..32,
+        frees in prop::collection::vec((any::<usize>(), any::<bool>()), 0..200),
+    ) {
+        run_pool(most_live, &frees);
     }
 }

@@ -87,6 +87,7 @@ fn offsets() -> Vec<(&'static str, &'static str, &'static str, u64)> {
         "recorder_spans" RECORDER_SPANS, "split_spans" SPLIT_SPANS, "ready" READY,
     ];
     let segment = at!["segment": "extension" EXTENSION_AT];
+    let arena = at!["arena_region": "data" ARENA_DATA_AT];
     let extension = at!["extension": "host_control" HOST_CONTROL_AT,
         "worker_control" WORKER_CONTROL_AT, "stage_journal" JOURNAL_AT,
         "host_counters" HOST_COUNTERS_AT, "worker_counters" WORKER_COUNTERS_AT];
@@ -103,7 +104,7 @@ fn offsets() -> Vec<(&'static str, &'static str, &'static str, u64)> {
     let slot = slot!["word0" WORD0, "call" CALL, "tag" TAG, "start" START, "end" END,
         "payload_len" PAYLOAD_LEN, "block" BLOCK, "scratch" SCRATCH, "stealing" STEALING,
         "reserved_560" RESERVED, "stamp" STAMP];
-    [header, segment, extension, control, block, signals, sector, slot].concat()
+    [header, segment, arena, extension, control, block, signals, sector, slot].concat()
 }
 
 /// Structure, constant, length in bytes.
@@ -212,6 +213,50 @@ fn offsets_are_those_of_the_file() {
     assert!(ours.is_empty(), "not in the file: {ours:?}");
 }
 
+/// Bit fields have no constants: what is written with all their bits set, and nothing else, is the mask
+/// of the file.
+#[test]
+fn bit_fields_are_those_of_the_file() {
+    let slot = |word0, block| {
+        let place = PayloadPlace::Arena { block, start: 0, len: 0 };
+        RawSlotHeader::encode(&SlotHeader { word0, call: 0, tag: Tag(0), place }).0
+    };
+    let none = BlockIndex::from_low_bits(0);
+    let call = |function, abort| slot(Word0::Call { function, abort }, none)[0];
+    let ready = |major, minor| ready_word(Version { major, minor });
+    let ours = BTreeMap::from([
+        (("word0", "function"), call(u16::MAX, None)),
+        (("word0", "abort"), call(0, Some(u16::MAX - 1))),
+        (("word0", "rejected"), slot(Word0::Answer { rejected: true }, none)[0]),
+        (
+            ("block", "index"),
+            slot(Word0::Answer { rejected: false }, BlockIndex::from_low_bits(31))[6],
+        ),
+        // Read by nobody: the bits that are left.
+        (("block", "time"), !BlockIndex::from_low_bits(u32::MAX).get()),
+        (("ready", "minor"), ready(0, u16::MAX) & !ready(0, 0)),
+        (("ready", "major"), ready(0x7fff, 0) & !ready(0, 0)),
+        (("ready", "ready"), READY_BIT),
+    ]);
+    let mut file = BTreeMap::new();
+    for structure in entries("struct") {
+        for field in structure["field"].as_array().unwrap() {
+            let field = field.as_table().unwrap();
+            for bits in field.get("bits").and_then(|bits| bits.as_array()).into_iter().flatten() {
+                let bits = bits.as_table().unwrap();
+                let mask = ((1_u64 << number(bits, "width")) - 1) << number(bits, "lsb");
+                let key = (text(field, "name").to_owned(), text(bits, "name").to_owned());
+                file.insert(key, u32::try_from(mask).unwrap());
+            }
+        }
+    }
+    let ours: BTreeMap<_, _> = ours
+        .into_iter()
+        .map(|((field, bits), mask)| ((field.to_owned(), bits.to_owned()), mask))
+        .collect();
+    assert_eq!(ours, file);
+}
+
 #[test]
 fn structures_have_the_sizes_of_the_file() {
     let file: BTreeMap<_, _> = entries("struct")
@@ -240,6 +285,9 @@ fn features_and_states_are_those_of_the_file() {
         .sum();
     assert_eq!(Features::SUPPORTED.bits(), now, "the features of 1.0 are those supported");
 
+    let names: Vec<_> =
+        entries("enum").iter().map(|entry| text(entry, "name").to_owned()).collect();
+    assert_eq!(names, ["lane_state", "lane_kind", "parked"], "compare the values of every one");
     let states = [LaneState::Absent, LaneState::Open, LaneState::Closing];
     let states = states.map(|state| (format!("{state:?}"), state.word()));
     assert_eq!(enumeration("lane_state"), states);

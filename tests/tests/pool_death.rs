@@ -56,6 +56,7 @@ fn a_kill_in_the_middle_of_32_calls_fails_all_32() {
     });
 }
 
+/// LANE-24.
 #[test]
 fn calls_that_were_answered_before_the_kill_keep_their_values() {
     within_deadline(|| {
@@ -274,7 +275,7 @@ fn twenty_kills_in_a_row_are_survived() {
     });
 }
 
-/// LANE-14, SEG-18: the next worker has another segment, another epoch, and nothing of the old one.
+/// LANE-14, SEG-18, LANE-22: the next worker has another segment, another epoch, and nothing of the old one.
 #[test]
 fn every_worker_has_a_segment_and_an_epoch_of_its_own() {
     within_deadline(|| {

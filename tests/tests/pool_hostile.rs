@@ -278,7 +278,7 @@ fn an_answer_that_cannot_be_decoded_fails_its_call_alone() {
     oddity("wrong-type", |error| matches!(error, CallError::Answer(DecodeError::WrongType { .. })));
 }
 
-/// PAY-22.
+/// PAY-22. PAY-30.
 #[test]
 fn a_number_of_a_descriptor_is_never_opened() {
     // KD-15: the host would have mapped whatever descriptor the worker named.

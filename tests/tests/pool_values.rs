@@ -7,6 +7,7 @@ use knit_lanes::{ErrorValue, Value};
 use pool_support::worker::pool;
 use pool_support::{bytes, within_deadline};
 
+/// LANE-6: the worker has its segment from descriptor 0.
 #[test]
 fn numbers_come_back_bit_for_bit() {
     within_deadline(|| {

@@ -3,22 +3,33 @@
 use knit_codec::{Encode, Limits, Payload};
 use knit_lanes::{HostLane, WorkerLane};
 use knit_proto::{
-    Direction, HEADER_LINE_AT, Layout, RawHeader, Region, SLOT_STRIDE, SLOTS, Tag, WordOffset, word,
+    Direction, Geometry, HEADER_LINE_AT, HeaderFields, Layout, RawHeader, Region, SLOT_STRIDE,
+    SLOTS, Tag, WordOffset, word,
 };
-use knit_ring::{HeapMemory, SharedMemory, SharedWord, create_segment};
+use knit_ring::{
+    Doorbell, FutexBell, HeapMemory, Mapping, Notifier, SharedMemory, SharedWord, Waiter, Woken,
+    create_segment,
+};
 use knit_tests::header_fields;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use toml::Table;
 
 const MAX: u32 = 1024;
+/// Longer than any test of this file takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// SEG-13, SEG-29, MBX-2: all of it but the header's words.
 #[test]
 fn a_new_segment_is_zero_but_for_its_header() {
     let fields = header_fields(4032, 258);
     let layout = Layout::new(fields);
-    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    let memory = Mapping::create(layout.len()).unwrap();
     create_segment(&memory, &fields).unwrap();
     let header = RawHeader::encode(&fields);
     for at in (0..layout.len()).step_by(4) {
@@ -30,6 +41,62 @@ fn a_new_segment_is_zero_but_for_its_header() {
         assert_eq!(load(&memory, mailbox.publish().bytes()), 0);
         assert_eq!(load(&memory, mailbox.release().bytes()), 0);
     }
+}
+
+/// SEG-22: memory stands behind everything that a segment promises, and behind little more.
+#[test]
+fn what_the_header_reserves_has_memory() {
+    let geometry = Geometry::new(8 << 20, 8 << 20, 0).unwrap();
+    for (request, response) in [(0, 0), (1 << 20, 0), (64 << 10, 3 << 20)] {
+        let fields = HeaderFields {
+            geometry,
+            request_reserved: request,
+            response_reserved: response,
+            ..header_fields(0, 0)
+        };
+        let layout = Layout::new(fields);
+        let memory = Mapping::create(layout.len()).unwrap();
+        create_segment(&memory, &fields).unwrap();
+        let file = memory.backing().file().try_clone_to_owned().unwrap();
+        let backed = File::from(file).metadata().unwrap().blocks() * 512;
+        let promised = u64::from(layout.region(Region::RequestArena).at() + request + response);
+        // Both ends of a stretch can lie inside a page.
+        let pages = promised..promised + 5 * 4096;
+        assert!(pages.contains(&backed), "{backed} bytes for {promised}");
+    }
+}
+
+/// WAKE-5: rings without anything new end no wait for good: the side looks, and parks again.
+#[test]
+fn rings_without_news_are_looked_at_and_slept_on() {
+    let fields = header_fields(0, 0);
+    let layout = Layout::new(fields);
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    let (mine, theirs) = (layout.host_control(), layout.worker_control());
+    let mut waiter = Waiter::new(&memory, &mine, &theirs).unwrap();
+    let mut notifier = Notifier::new(&memory, &theirs, &mine).unwrap();
+    let state = memory.word(theirs.state).unwrap();
+    let parks = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&parks);
+    let thread = std::thread::spawn(move || {
+        // A ring that comes before the side has loaded the bell ends no wait: ring on.
+        while seen.load(Ordering::Acquire) < 1000 {
+            notifier.advance();
+            FutexBell.wake(notifier.bell());
+            std::thread::yield_now();
+        }
+        state.store_release(1);
+        notifier.advance();
+        FutexBell.wake(notifier.bell());
+    });
+    let news = memory.word(theirs.state).unwrap();
+    while news.load_acquire() == 0 {
+        let woken = waiter.park(&FutexBell, Some(DEADLINE), || news.load_acquire() != 0);
+        assert_ne!(woken, Woken::TimedOut);
+        parks.fetch_add(1, Ordering::Release);
+    }
+    thread.join().unwrap();
+    assert!(parks.load(Ordering::Relaxed) >= 1000, "a wait outlasted the rings");
 }
 
 /// SEG-13, MBX-17: thousands of messages of every form later, every byte that `layout.toml` calls
@@ -143,6 +210,6 @@ fn layout_toml() -> Table {
     std::fs::read_to_string(path).unwrap().parse().unwrap()
 }
 
-fn load(memory: &HeapMemory, byte: u32) -> u32 {
+fn load<M: SharedMemory>(memory: &M, byte: u32) -> u32 {
     memory.word(WordOffset::new(byte).unwrap()).unwrap().load_relaxed()
 }

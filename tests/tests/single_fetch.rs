@@ -95,9 +95,10 @@ fn one_operation_loads_each_word_once() {
             let (_, loaded) = counting.operation(|| receiver.poll().unwrap().is_none());
             assert!(loaded.len() <= 2, "a stamp, and the word every 32nd time");
             counting.operation(|| receiver.is_pending().unwrap());
-            let (block, loaded) = counting.operation(|| arena.reserve(100).unwrap().commit().0);
+            let (block, loaded) = counting.operation(|| arena.loan(100).unwrap().commit().0);
             assert_eq!(loaded, BTreeSet::from([lane.arena.free().bytes()]));
-            counting.operation(|| blocks.free(block));
+            let ((), loaded) = counting.operation(|| blocks.free(block));
+            assert_eq!(loaded, BTreeSet::new(), "what was written is not read back");
         }
     }
 }
@@ -141,7 +142,7 @@ fn traffic(ours: &FetchCount, theirs: &FetchCount, lane: &Lane, stamps: Stamps) 
     let mut blocks = ArenaReceiver::new(theirs, &lane.arena).unwrap();
     let mut waiter = Waiter::new(theirs, &lane.receiver, &lane.sender).unwrap();
     for call in 0..10 {
-        let room = arena.reserve(65).unwrap();
+        let room = arena.loan(65).unwrap();
         room.deposit(0, &[7; 65]).unwrap();
         let (block, start) = room.commit();
         let claim = sender.claim().unwrap();

@@ -87,6 +87,7 @@ fn header_lines_are_read_and_written_as_the_vectors_say() {
     for_each(&folder("slot"), |file| hold_slot(&file.json));
 }
 
+/// PAY-29.
 #[test]
 fn payloads_are_read_and_written_as_the_vectors_say() {
     let mut unsupported = BTreeMap::<u32, u32>::new();

@@ -20,6 +20,8 @@ enum Program {
     Cargo,
     /// A program on the `PATH`. Without it the step is skipped, except in continuous integration.
     Other(&'static str),
+    /// An interpreter, and the program that its script needs on the `PATH`; the same rule.
+    Script(&'static str, &'static str),
 }
 
 /// How a step ended.
@@ -50,6 +52,32 @@ const STEPS: &[Step] = &[
         arguments: &["tests/interop/run.mjs"],
         environment: &[],
     },
+    Step {
+        purpose: "C constants",
+        program: Program::Other("cc"),
+        arguments: &[
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-fsyntax-only",
+            "spec/generated/knit_layout_check.c",
+        ],
+        environment: &[],
+    },
+    Step {
+        purpose: "Python constants",
+        program: Program::Other("python3"),
+        arguments: &["-B", "spec/generated/knit_layout.py"],
+        environment: &[],
+    },
+    Step {
+        purpose: "Promela models",
+        program: Program::Script("bash", "spin"),
+        arguments: &["spec/models/check.sh"],
+        environment: &[],
+    },
     Step::new("example", &["run", "--quiet", "--package", "knit-lanes", "--example", "square"]),
     // The crates that others embed, each as small as it gets.
     Step::new("knit-proto alone", &["check", "--quiet", "--package", "knit-proto"]),
@@ -78,6 +106,11 @@ impl Step {
     }
 
     fn run(&self) -> Outcome {
+        if let Program::Script(_, needed) = self.program
+            && !on_path(needed)
+        {
+            return skip(needed);
+        }
         let status = Command::new(self.program.path())
             .args(self.arguments)
             .envs(self.environment.iter().copied())
@@ -92,14 +125,27 @@ impl Step {
 
     fn did_not_start(&self, error: &std::io::Error) -> Outcome {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let optional = matches!(self.program, Program::Other(_)) && !continuous_integration();
-        if missing && optional {
-            println!("skipped: {} is not on the PATH", self.program.name());
-            return Outcome::Skipped;
+        if missing && !matches!(self.program, Program::Cargo) {
+            return skip(self.program.name());
         }
         eprintln!("xtask: cannot run {}: {error}", self.program.name());
         Outcome::Failed
     }
+}
+
+/// What becomes of a step for which `program` is missing.
+fn skip(program: &str) -> Outcome {
+    if continuous_integration() {
+        eprintln!("xtask: {program} is not on the PATH, and CI skips nothing");
+        return Outcome::Failed;
+    }
+    println!("skipped: {program} is not on the PATH");
+    Outcome::Skipped
+}
+
+fn on_path(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
 
 impl Program {
@@ -107,14 +153,14 @@ impl Program {
     fn name(&self) -> &'static str {
         match self {
             Self::Cargo => "cargo",
-            Self::Other(name) => name,
+            Self::Other(name) | Self::Script(name, _) => name,
         }
     }
 
     fn path(&self) -> &'static str {
         match self {
             Self::Cargo => env!("CARGO"),
-            Self::Other(name) => name,
+            Self::Other(name) | Self::Script(name, _) => name,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every case of `process_latency`.
 
 mod floors;
-mod mailbox;
+pub(crate) mod mailbox;
 mod pool;
 
 use crate::case::Case;

@@ -75,8 +75,9 @@ impl Builder {
         self
     }
 
-    /// How long a side that has nothing to do spins before it sleeps. Default: 50 us, or nothing when
-    /// the thread that makes the builder may run on one core only. At most a second.
+    /// How long a side that has nothing to do spins at most before it sleeps. A worker that mostly
+    /// waits for longer than that spins less, down to an eighth. Default: 50 us, or nothing when the
+    /// thread that makes the builder may run on one core only. At most a second.
     pub fn spin(mut self, limit: Duration) -> Self {
         self.spin = limit;
         self

@@ -2,30 +2,28 @@
 //! start, and the drain of a closing pool.
 
 use super::shared::Shared;
-use crate::worker::Spin;
+use crate::worker::spin_budget;
 use core::time::Duration;
-use knit_ring::{FutexBell, MAX_BELLS, Relax};
+use knit_ring::{FutexBell, Relax, SpinBudget, SystemClock};
 use std::time::Instant;
 
 /// Time between two looks at calls that somebody is expected to wait for.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Longest sleep when there are more lanes than one wait covers: some bells go unheard then.
-const PERIOD: Duration = Duration::from_millis(1);
-
 /// The driver thread: serves what no thread waits for until the pool is dropped, then everything
 /// until the last call has ended or the drain timeout is over.
 pub(super) fn run(shared: &Shared) {
+    let mut spin = spin_budget(shared.spin);
     while !shared.is_draining() {
         let local = shared.driver.local();
         if shared.needs_driver_now() || shared.queue_stands_still() {
-            drive(shared, None, || shared.needs_driver() && !shared.is_draining());
+            drive(shared, &mut spin, None, || shared.needs_driver() && !shared.is_draining());
         } else if !shared.needs_driver() && !shared.is_draining() {
             rest(shared, local);
         }
     }
     let end = Instant::now().checked_add(shared.drain_timeout);
-    drive(shared, end, || shared.unfinished() > 0 && shared.has_workers());
+    drive(shared, &mut spin, end, || shared.unfinished() > 0 && shared.has_workers());
 }
 
 /// Sleeps until there is something to do. While calls are with workers, looks after them now and
@@ -46,20 +44,27 @@ fn rest(shared: &Shared, local: u32) {
 }
 
 /// Drives every lane while `wanted` and until `deadline`.
-fn drive(shared: &Shared, deadline: Option<Instant>, wanted: impl Fn() -> bool) {
-    let mut spin = Spin::new(shared.spin);
+fn drive(
+    shared: &Shared,
+    spin: &mut SpinBudget<SystemClock>,
+    deadline: Option<Instant>,
+    wanted: impl Fn() -> bool,
+) {
     let mut relax = Relax::new();
     loop {
         let local = shared.driver.local();
         let remaining = deadline.map(|end| end.saturating_duration_since(Instant::now()));
         if !wanted() || remaining == Some(Duration::ZERO) {
+            // The next wait begins anew.
+            spin.found();
             return;
         }
         if shared.lanes.iter().fold(false, |any, lane| lane.glance(shared) | any) {
-            spin = Spin::new(shared.spin);
+            spin.found();
             relax = Relax::new();
-        } else if spin.over() {
+        } else if spin.is_over() {
             sleep(shared, local, remaining, &wanted);
+            spin.slept();
         } else {
             relax.moment();
         }
@@ -80,11 +85,9 @@ fn sleep(shared: &Shared, local: u32, timeout: Option<Duration>, wanted: &impl F
         let bells: Vec<_> = turns
             .iter()
             .zip(&tickets)
-            .map(|((_, turn), ticket)| (turn.waiter.bell(), ticket.bell))
+            .map(|((_, turn), ticket)| (turn.waiter.bell(), *ticket))
             .collect();
-        let all = bells.len() < MAX_BELLS;
-        let timeout = if all { timeout } else { Some(timeout.map_or(PERIOD, |t| t.min(PERIOD))) };
-        shared.driver.wait_any(&bells, local, timeout);
+        shared.driver.wait_bells(&bells, local, timeout.into());
     }
     for (lane, mut turn) in turns {
         turn.waiter.retract();

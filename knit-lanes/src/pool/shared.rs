@@ -6,7 +6,6 @@ use super::lane::{Lane, Offered, When};
 use crate::error::{CallError, StartError};
 use crate::process::{Program, creator};
 use crate::tasks::{Table, Tasks};
-use crate::worker::Spin;
 use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::{Limits, Payload};
@@ -387,6 +386,34 @@ impl Shared {
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The spin of one wait for one call. It has the whole limit each time: any thread may wait for any
+/// call, so none has a history that would tell how long the next wait lasts. Counts polls, and looks at
+/// the clock only now and then.
+struct Spin {
+    polls: u32,
+    limit: Duration,
+    since: Option<Instant>,
+}
+
+impl Spin {
+    /// Polls between two looks at the clock: reading it costs as much as a poll.
+    const POLLS_PER_LOOK: u32 = 64;
+
+    fn new(limit: Duration) -> Self {
+        Self { polls: 0, limit, since: None }
+    }
+
+    /// Counts a poll. True once polling has gone on for the limit.
+    #[inline]
+    fn over(&mut self) -> bool {
+        self.polls = self.polls.wrapping_add(1);
+        if !self.polls.is_multiple_of(Self::POLLS_PER_LOOK) && !self.limit.is_zero() {
+            return false;
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() >= self.limit
     }
 }
 

@@ -4,80 +4,137 @@
 //! when the peer writes the same word at the same time, as long as the peer's accesses are atomic
 //! and of the same size; Miri checks them.
 //!
-//! Long copies are a string instruction in an `asm!` block (x86-64): it runs at memory bandwidth,
-//! the compiler can neither see nor repeat its accesses, and what a racing writer does to it is the
-//! machine's business: some mixture of old and new bytes lands in private memory. `SECURITY.md`
-//! states this exception to the Rust memory model.
+//! Longer copies are wide moves and string instructions in `asm!` blocks (x86-64): they run at
+//! memory bandwidth, the compiler can neither see nor repeat their accesses, and what a racing
+//! writer does to them is the machine's business: some mixture of old and new bytes lands in private
+//! memory. `SECURITY.md` states this exception to the Rust memory model. A byte near the end of a
+//! copy may be moved twice; private memory then holds the second one, and nobody looked at the first.
+//!
+//! | bytes | x86-64 | elsewhere, and in Miri |
+//! | ---: | --- | --- |
+//! | below 16 | words | words |
+//! | below 64 | two moves of 16 or 32 bytes that may overlap | words |
+//! | below 2 KiB, or 8 KiB with AVX | moves of 64 bytes, the last one may overlap | words |
+//! | more | string instruction | words |
+//!
+//! Over memory that only honest parties can write, [`Plain`] copies by `memcpy`.
 
 #![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// From this many bytes on the string instruction wins over the word loop (measured: start-up of
-/// `rep movsb` is about 10 ns on Zen 5, the word loop moves 16 bytes in a nanosecond).
-const STRING_COPY_FROM: usize = 256;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use super::wide::wide_copy;
 
-/// Copies `into.len()` shared bytes from `from` on into private memory.
-///
-/// # Safety
-///
-/// C1. `from` is aligned to 4, and `into.len()` bytes from it on, rounded up to a multiple of 4, are
-///     mapped readable and writable for the whole call.
-/// C2. No Rust reference to those bytes exists in this process, other than `&AtomicU32`.
-#[inline]
-pub(super) unsafe fn snapshot(from: *mut u8, into: &mut [u8]) {
-    if into.len() >= STRING_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
-        // SAFETY: `string_copy` requires readable source bytes: C1; writable destination bytes:
-        // `into` is a live exclusive slice of that length; no overlap: `into` is private memory,
-        // which C2 keeps apart from the shared bytes. The peer may write the source meanwhile: see
-        // SECURITY.md, "Memory that another process writes", point 3.
-        unsafe { string_copy(from, into.as_mut_ptr(), into.len()) };
-        return;
-    }
-    let mut words = into.chunks_exact_mut(4);
-    let mut at = 0;
-    for bytes in &mut words {
-        // SAFETY: C1: the word at `from + at` lies inside the mapped bytes. C2 as given.
-        bytes.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes());
-        at += 4;
-    }
-    let rest = words.into_remainder();
-    if !rest.is_empty() {
-        // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
-        rest.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes()[..rest.len()]);
+/// From this many bytes on one move beats the word loop.
+const WIDE_COPY_FROM: usize = 16;
+
+/// How the bytes of [`Mapped`](super::Mapped) memory are copied: [`Snapshot`] or [`Plain`].
+pub trait Copying: private::Copying {}
+
+/// Copies that are sound whatever another party writes meanwhile.
+#[derive(Debug)]
+pub enum Snapshot {}
+
+/// Copies by `memcpy`, and slices: only for memory that every party writes by the rules. See
+/// [`Mapped::assume_cooperative`](super::Mapped::assume_cooperative).
+#[derive(Debug)]
+pub enum Plain {}
+
+impl Copying for Snapshot {}
+impl Copying for Plain {}
+
+pub(super) mod private {
+    /// The two copies of a mode.
+    pub trait Copying: Send + Sync + 'static {
+        /// Copies `into.len()` shared bytes from `from` on into private memory.
+        ///
+        /// # Safety
+        ///
+        /// C1. `from` is aligned to 4, and `into.len()` bytes from it on, rounded up to a multiple of
+        ///     4, are mapped readable and writable for the whole call.
+        /// C2. No Rust reference to those bytes exists in this process, other than `&AtomicU32`.
+        /// C3. [`Plain`](super::Plain) only: nobody writes those bytes during the call.
+        unsafe fn snapshot(from: *mut u8, into: &mut [u8]);
+
+        /// Copies `from` into shared memory from `into` on; a last partial word is filled up with
+        /// zeros.
+        ///
+        /// # Safety
+        ///
+        /// C1 and C2 of [`Self::snapshot`], for `from.len()` bytes from `into` on.
+        /// C3. [`Plain`](super::Plain) only: nobody accesses those bytes during the call.
+        unsafe fn deposit(into: *mut u8, from: &[u8]);
     }
 }
 
-/// Copies `from` into shared memory from `into` on; a last partial word is filled up with zeros.
-///
-/// # Safety
-///
-/// C1 and C2 of [`snapshot`], for `from.len()` bytes from `into` on.
-#[inline]
-pub(super) unsafe fn deposit(into: *mut u8, from: &[u8]) {
-    let mut at = 0;
-    let mut tail = from;
-    if from.len() >= STRING_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
-        at = from.len() & !3;
-        tail = &from[at..];
-        // SAFETY: `string_copy` requires readable source bytes: `from` is a live slice; writable
-        // destination bytes: C1; no overlap: C2 keeps private memory apart from the shared bytes.
-        // The peer may access the destination meanwhile: SECURITY.md, point 3.
-        unsafe { string_copy(from.as_ptr(), into, at) };
+impl private::Copying for Snapshot {
+    #[inline]
+    unsafe fn snapshot(from: *mut u8, into: &mut [u8]) {
+        if into.len() >= WIDE_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
+            // SAFETY: `wide_copy` requires 16 bytes or more, as just compared; readable source
+            // bytes: C1; writable destination bytes: `into` is a live exclusive slice of that
+            // length; no overlap: `into` is private memory, which C2 keeps apart from the shared
+            // bytes. The peer may write the source meanwhile: see SECURITY.md, "Memory that another
+            // process writes", point 3.
+            unsafe { wide_copy(from, into.as_mut_ptr(), into.len()) };
+            return;
+        }
+        let mut words = into.chunks_exact_mut(4);
+        let mut at = 0;
+        for bytes in &mut words {
+            // SAFETY: C1: the word at `from + at` lies inside the mapped bytes. C2 as given.
+            bytes.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes());
+            at += 4;
+        }
+        let rest = words.into_remainder();
+        if !rest.is_empty() {
+            // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
+            rest.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes()[..rest.len()]);
+        }
     }
-    let mut words = tail.chunks_exact(4);
-    for bytes in &mut words {
-        let word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        // SAFETY: C1: the word at `into + at` lies inside the mapped bytes. C2 as given.
-        unsafe { store(into, at, word) };
-        at += 4;
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        let mut word = [0; 4];
-        word[..rest.len()].copy_from_slice(rest);
+
+    #[inline]
+    unsafe fn deposit(into: *mut u8, from: &[u8]) {
+        let mut at = 0;
+        let mut tail = from;
+        if from.len() >= WIDE_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
+            at = from.len() & !3;
+            tail = &from[at..];
+            // SAFETY: `wide_copy` requires 16 bytes or more: rounding down to a multiple of 4 leaves
+            // 16; readable source bytes: `from` is a live slice; writable destination bytes: C1; no
+            // overlap: C2 keeps private memory apart from the shared bytes. The peer may access the
+            // destination meanwhile: SECURITY.md, point 3.
+            unsafe { wide_copy(from.as_ptr(), into, at) };
+        }
+        let mut words = tail.chunks_exact(4);
+        for bytes in &mut words {
+            let word = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            // SAFETY: C1: the word at `into + at` lies inside the mapped bytes. C2 as given.
+            unsafe { store(into, at, word) };
+            at += 4;
+        }
         // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
-        unsafe { store(into, at, u32::from_ne_bytes(word)) };
+        unsafe { store_rest(into, at, words.remainder()) };
+    }
+}
+
+impl private::Copying for Plain {
+    #[inline]
+    unsafe fn snapshot(from: *mut u8, into: &mut [u8]) {
+        // SAFETY: `copy_nonoverlapping` requires readable source bytes: C1, and no writer: C3;
+        // writable destination bytes: `into` is a live exclusive slice; any alignment of bytes; no
+        // overlap: C2.
+        unsafe { core::ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
+    }
+
+    #[inline]
+    unsafe fn deposit(into: *mut u8, from: &[u8]) {
+        let at = from.len() & !3;
+        // SAFETY: as in `snapshot`, with the sides exchanged: C3 excludes every other access.
+        unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), into, at) };
+        // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
+        unsafe { store_rest(into, at, &from[at..]) };
     }
 }
 
@@ -85,7 +142,7 @@ pub(super) unsafe fn deposit(into: *mut u8, from: &[u8]) {
 ///
 /// # Safety
 ///
-/// C1 and C2 of [`snapshot`], for `4 * into.len()` bytes from `from` on.
+/// C1 and C2 of [`private::Copying::snapshot`], for `4 * into.len()` bytes from `from` on.
 #[inline(always)]
 pub(super) unsafe fn load_words(from: *mut u8, into: &mut [u32]) {
     for (index, word) in into.iter_mut().enumerate() {
@@ -98,7 +155,7 @@ pub(super) unsafe fn load_words(from: *mut u8, into: &mut [u32]) {
 ///
 /// # Safety
 ///
-/// C1 and C2 of [`snapshot`], for `4 * words.len()` bytes from `into` on.
+/// C1 and C2 of [`private::Copying::snapshot`], for `4 * words.len()` bytes from `into` on.
 #[inline(always)]
 pub(super) unsafe fn store_words(into: *mut u8, words: &[u32]) {
     for (index, word) in words.iter().enumerate() {
@@ -121,7 +178,7 @@ pub(crate) fn wait_for_loads() {
 
 /// # Safety
 ///
-/// The word `at` bytes after `base` is aligned, mapped, and accessed as [`snapshot`]'s C2 says.
+/// The word `at` bytes after `base` is aligned, mapped, and accessed as C2 of [`private::Copying::snapshot`] says.
 #[inline(always)]
 unsafe fn load(base: *mut u8, at: usize) -> u32 {
     // SAFETY: the caller's word lies in the same mapping as `base`.
@@ -146,30 +203,27 @@ unsafe fn store(base: *mut u8, at: usize, value: u32) {
     word.store(value, Ordering::Relaxed);
 }
 
+/// Stores the bytes after the last whole word, filled up with zeros to a word; nothing when there
+/// are none.
+///
 /// # Safety
 ///
-/// `len` bytes are readable from `from` on and writable from `into` on, and the two do not overlap.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[inline]
-unsafe fn string_copy(from: *const u8, into: *mut u8, len: usize) {
-    // SAFETY: `rep movsb` reads `len` bytes from rsi and writes them to rdi, which the caller allows.
-    // The direction flag is clear on entry of an asm block (Rust reference, inline assembly). The
-    // block has no `nomem`, so the compiler assumes that any memory may have changed.
-    unsafe {
-        core::arch::asm!(
-            "rep movsb",
-            inout("rcx") len => _,
-            inout("rsi") from => _,
-            inout("rdi") into => _,
-            options(nostack, preserves_flags),
-        );
+/// As [`load`], if `rest` is not empty. `rest` has at most three bytes.
+#[inline(always)]
+unsafe fn store_rest(base: *mut u8, at: usize, rest: &[u8]) {
+    if rest.is_empty() {
+        return;
     }
+    let mut word = [0; 4];
+    word[..rest.len()].copy_from_slice(rest);
+    // SAFETY: as given.
+    unsafe { store(base, at, u32::from_ne_bytes(word)) };
 }
 
 /// # Safety
 ///
 /// Never called: the callers use the word loop on this target.
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-unsafe fn string_copy(_: *const u8, _: *mut u8, _: usize) {
+unsafe fn wide_copy(_: *const u8, _: *mut u8, _: usize) {
     unreachable!("the callers use the word loop on this target")
 }

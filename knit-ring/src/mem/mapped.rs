@@ -3,10 +3,12 @@
 #![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
 
 use super::{
-    OutOfBounds, ReserveError, SharedBytes, SharedMemory, SharedWord, SharedWordRmw, check, copy,
+    CooperativeBytes, Copying, OutOfBounds, Plain, ReserveError, SharedBytes, SharedMemory,
+    SharedWord, SharedWordRmw, Snapshot, check, copy,
 };
 use alloc::sync::Arc;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use knit_proto::{Span, WordOffset};
@@ -18,7 +20,8 @@ use knit_proto::{Span, WordOffset};
 /// M1. From construction to drop, `len()` bytes from `base()` on are mapped readable and writable,
 ///     aligned to 64, and both values stay the same. Nobody can take the pages away: the length of
 ///     a mapped file cannot shrink.
-/// M2. No Rust reference to those bytes exists, other than `&AtomicU32` made by this module.
+/// M2. No Rust reference to those bytes exists, other than those made by this module: `&AtomicU32`,
+///     and slices of [`Plain`] memory.
 pub unsafe trait Backing: Send + Sync + 'static {
     /// The first byte.
     fn base(&self) -> NonNull<u8>;
@@ -37,17 +40,43 @@ pub unsafe trait Backing: Send + Sync + 'static {
 }
 
 /// [`SharedMemory`] over a [`Backing`]. Clones and handles share the owner and keep it alive.
-pub struct Mapped<B> {
+///
+/// `C` says how bytes are copied: [`Snapshot`] unless [`Self::assume_cooperative`] was called.
+pub struct Mapped<B, C = Snapshot> {
     owner: Arc<B>,
+    copying: PhantomData<C>,
 }
 
 impl<B: Backing> Mapped<B> {
     /// Memory over the bytes that `owner` owns.
     #[must_use]
     pub fn new(owner: B) -> Self {
-        Self { owner: Arc::new(owner) }
+        Self { owner: Arc::new(owner), copying: PhantomData }
     }
 
+    /// The same memory, of which every party is trusted to keep to the rules. Copies become
+    /// `memcpy`, a block that was loaned derefs to `&mut [u8]`, a message that is held to `&[u8]`.
+    ///
+    /// # Safety
+    ///
+    /// From this call until the last handle of the memory it returns is dropped:
+    ///
+    /// A1. Every party that can write the bytes, in this process or another one, keeps to each clause
+    ///     of `spec/mailbox.md` and `spec/arena.md` that is for its role. Above all it accesses the
+    ///     bytes of a slot or a block only while they are its own: MBX-3, MBX-16, ARN-6, ARN-7, ARN-8.
+    /// A2. This process makes at most one end of each role for each mailbox and each arena, from one
+    ///     layout of whose parts none overlap, and over no other handle of the same bytes. Code that
+    ///     is not an end asks neither [`SharedMemory::word`] nor [`SharedMemory::bytes`] of the memory.
+    /// A3. What [`SharedArenaReceiver::hold`](crate::SharedArenaReceiver::hold) is given is the place
+    ///     of a message that this process has taken, checked against the arena, and it is given each
+    ///     once; the bytes of a block that is held are not read or freed in another way.
+    #[must_use]
+    pub unsafe fn assume_cooperative(self) -> Mapped<B, Plain> {
+        Mapped { owner: self.owner, copying: PhantomData }
+    }
+}
+
+impl<B: Backing, C> Mapped<B, C> {
     /// The owner of the bytes.
     #[must_use]
     pub fn backing(&self) -> &B {
@@ -62,9 +91,9 @@ impl<B: Backing> Mapped<B> {
     }
 }
 
-impl<B: Backing> SharedMemory for Mapped<B> {
+impl<B: Backing, C: Copying> SharedMemory for Mapped<B, C> {
     type Word = MappedWord<B>;
-    type Bytes = MappedBytes<B>;
+    type Bytes = MappedBytes<B, C>;
 
     fn len(&self) -> u32 {
         self.owner.len()
@@ -77,7 +106,8 @@ impl<B: Backing> SharedMemory for Mapped<B> {
 
     fn bytes(&self, span: Span) -> Result<Self::Bytes, OutOfBounds> {
         let at = self.place(span.at(), span.len())?;
-        Ok(MappedBytes { at, len: span.len(), owner: Arc::clone(&self.owner) })
+        let owner = Arc::clone(&self.owner);
+        Ok(MappedBytes { at, len: span.len(), owner, copying: PhantomData })
     }
 
     #[inline(always)]
@@ -92,13 +122,13 @@ impl<B: Backing> SharedMemory for Mapped<B> {
     }
 }
 
-impl<B> Clone for Mapped<B> {
+impl<B, C> Clone for Mapped<B, C> {
     fn clone(&self) -> Self {
-        Self { owner: Arc::clone(&self.owner) }
+        Self { owner: Arc::clone(&self.owner), copying: PhantomData }
     }
 }
 
-impl<B: Backing> fmt::Debug for Mapped<B> {
+impl<B: Backing, C> fmt::Debug for Mapped<B, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapped").field("len", &self.owner.len()).finish_non_exhaustive()
     }
@@ -180,20 +210,22 @@ impl<B> fmt::Debug for MappedWord<B> {
 }
 
 /// Bytes of [`Mapped`] memory.
-pub struct MappedBytes<B> {
+pub struct MappedBytes<B, C = Snapshot> {
     /// Aligned to 4, the first of `len` bytes inside the bytes of `owner` (`place`).
     at: NonNull<u8>,
     len: u32,
     #[expect(dead_code, reason = "keeps the bytes mapped")]
     owner: Arc<B>,
+    copying: PhantomData<C>,
 }
 
-// SAFETY: as for `MappedWord`; copies touch the shared bytes by atomics or by opaque instructions.
-unsafe impl<B: Backing> Send for MappedBytes<B> {}
+// SAFETY: as for `MappedWord`; copies touch the shared bytes by atomics or by opaque instructions,
+// or (`Plain`) A1 and A2 order them against those of other parties and threads.
+unsafe impl<B: Backing, C: Copying> Send for MappedBytes<B, C> {}
 // SAFETY: as for `Send`.
-unsafe impl<B: Backing> Sync for MappedBytes<B> {}
+unsafe impl<B: Backing, C: Copying> Sync for MappedBytes<B, C> {}
 
-impl<B: Backing> MappedBytes<B> {
+impl<B: Backing, C> MappedBytes<B, C> {
     #[inline(always)]
     fn place(&self, at: u32, len: usize) -> Result<*mut u8, OutOfBounds> {
         check(at, len, self.len)?;
@@ -202,7 +234,7 @@ impl<B: Backing> MappedBytes<B> {
     }
 }
 
-impl<B: Backing> SharedBytes for MappedBytes<B> {
+impl<B: Backing, C: Copying> SharedBytes for MappedBytes<B, C> {
     fn len(&self) -> u32 {
         self.len
     }
@@ -211,8 +243,9 @@ impl<B: Backing> SharedBytes for MappedBytes<B> {
     fn snapshot(&self, at: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
         let from = self.place(at, into.len())?;
         // SAFETY: C1: `place` showed that the rounded-up bytes lie inside and `at` is a multiple of
-        // 4, and `owner` keeps them mapped (M1). C2 is M2.
-        unsafe { copy::snapshot(from, into) };
+        // 4, and `owner` keeps them mapped (M1). C2 is M2, where A2 keeps slices of `Plain` memory
+        // apart. C3: A1 and A2: an end copies what is its own.
+        unsafe { C::snapshot(from, into) };
         Ok(())
     }
 
@@ -220,7 +253,7 @@ impl<B: Backing> SharedBytes for MappedBytes<B> {
     fn deposit(&self, at: u32, from: &[u8]) -> Result<(), OutOfBounds> {
         let into = self.place(at, from.len())?;
         // SAFETY: as in `snapshot`.
-        unsafe { copy::deposit(into, from) };
+        unsafe { C::deposit(into, from) };
         Ok(())
     }
 
@@ -241,7 +274,44 @@ impl<B: Backing> SharedBytes for MappedBytes<B> {
     }
 }
 
-impl<B> fmt::Debug for MappedBytes<B> {
+impl<B: Backing> MappedBytes<B, Plain> {
+    /// Checks that `len` bytes from `at` on lie inside, and returns the first.
+    fn slice_at(&self, at: u32, len: u32) -> Result<NonNull<u8>, OutOfBounds> {
+        if at.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(OutOfBounds { at, len, available: self.len });
+        }
+        // SAFETY: just checked: the offset is at most `len`, all of which is one mapping (M1).
+        Ok(unsafe { self.at.add(at as usize) })
+    }
+}
+
+impl<B: Backing> CooperativeBytes for MappedBytes<B, Plain> {
+    #[allow(clippy::disallowed_methods, reason = "`Plain` memory has slices")]
+    fn slice(&self, at: u32, len: u32) -> Result<&[u8], OutOfBounds> {
+        let first = self.slice_at(at, len)?;
+        // SAFETY: `from_raw_parts` requires
+        // - readable bytes in one mapping for the lifetime: `slice_at` showed that they lie inside,
+        //   and `owner` is alive as long as `self` (M1); not null; any alignment of bytes;
+        // - initialised bytes: a mapping or an allocation of zeros (M1);
+        // - no write for the lifetime: the promise of `assume_cooperative`: only a message that is
+        //   held asks (A2), its block is live as long as the slice (A3), and so the sender leaves
+        //   its bytes alone (A1); E1 orders the sender's writes before;
+        // - at most `isize::MAX` bytes: an allocation has no more.
+        Ok(unsafe { core::slice::from_raw_parts(first.as_ptr(), len as usize) })
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "`Plain` memory has slices")]
+    fn slice_mut(&mut self, at: u32, len: u32) -> Result<&mut [u8], OutOfBounds> {
+        let first = self.slice_at(at, len)?;
+        // SAFETY: `from_raw_parts_mut` requires what `from_raw_parts` does in `slice`, and that
+        // nobody else accesses the bytes for the lifetime: only a loan asks (A2), for granules that
+        // its arena gives to nobody else while it lasts (ARN-8), which the receiver does not read
+        // before they are published (A1); E4 orders its last reads before.
+        Ok(unsafe { core::slice::from_raw_parts_mut(first.as_ptr(), len as usize) })
+    }
+}
+
+impl<B, C> fmt::Debug for MappedBytes<B, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MappedBytes").field("len", &self.len).finish_non_exhaustive()
     }

@@ -9,8 +9,11 @@ mod heap;
 mod mapped;
 #[cfg(feature = "mapped")]
 mod memfd;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod wide;
 
 pub(crate) use copy::wait_for_loads;
+pub use copy::{Copying, Plain, Snapshot};
 pub use heap::{HeapBlock, HeapMemory};
 pub use mapped::{Backing, Mapped, MappedBytes, MappedWord};
 #[cfg(feature = "mapped")]
@@ -132,6 +135,26 @@ pub trait SharedBytes: Send + 'static {
     ///
     /// As [`Self::deposit`].
     fn store_words(&self, at: u32, words: &[u32]) -> Result<(), OutOfBounds>;
+}
+
+/// Shared bytes that every party is trusted to access by the rules: they can be referenced.
+///
+/// Only [`Mapped::assume_cooperative`] leads to an implementation, and its promise is what makes the
+/// slices sound.
+pub trait CooperativeBytes: SharedBytes {
+    /// The `len` bytes from `at` on.
+    ///
+    /// # Errors
+    ///
+    /// The end lies outside.
+    fn slice(&self, at: u32, len: u32) -> Result<&[u8], OutOfBounds>;
+
+    /// The `len` bytes from `at` on, to be written.
+    ///
+    /// # Errors
+    ///
+    /// The end lies outside.
+    fn slice_mut(&mut self, at: u32, len: u32) -> Result<&mut [u8], OutOfBounds>;
 }
 
 /// An access outside shared memory, or not aligned to a word.

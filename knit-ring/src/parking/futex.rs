@@ -3,9 +3,9 @@
 //! Private futexes do not work between processes, and their waits would never end: every call here
 //! uses the shared kind.
 
-use super::{Doorbell, Ticket, Woken};
+use super::{Doorbell, PeerDeath, Ticket, UNHEARD, Until, Woken};
 use crate::SharedWord;
-use crate::mem::{Backing, HeapBlock, MappedWord};
+use crate::mem::{Backing, MappedWord};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -14,10 +14,14 @@ use rustix::thread::futex;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::vec::Vec;
 
-/// Most bells that one wait can cover, the process-private word included: the kernel's limit.
+/// Most futexes that one wait can cover, process-private words and deaths included: the kernel's
+/// limit. A wait for more looks at those left out each millisecond.
 pub const MAX_BELLS: usize = 128;
 
-/// A futex on the bell word alone.
+/// Futexes on the bell words alone.
+///
+/// A wait on one bell without a death signal works on every kernel; more than one word in a wait needs
+/// Linux 5.16, see [`FutexPair::check`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FutexBell;
 
@@ -26,13 +30,9 @@ impl<B: Backing> Doorbell<MappedWord<B>> for FutexBell {
         Ticket { bell: bell.load_acquire(), local: 0 }
     }
 
-    fn wait(&self, bell: &MappedWord<B>, ticket: Ticket, timeout: Option<Duration>) -> Woken {
-        let timeout = timeout.map(timespec);
-        let flags = futex::Flags::empty();
-        match futex::wait(bell.as_atomic(), flags, ticket.bell, timeout.as_ref()) {
-            Err(Errno::TIMEDOUT) => Woken::TimedOut,
-            _ => Woken::Rung,
-        }
+    fn wait_any(&self, bells: &[(&MappedWord<B>, Ticket)], until: Until<'_>) -> Woken {
+        let bells = bells.iter().map(|(bell, ticket)| (bell.as_atomic(), ticket.bell));
+        wait_words(bells, until)
     }
 
     fn wake(&self, bell: &MappedWord<B>) {
@@ -83,7 +83,7 @@ impl FutexPair {
 
     /// Waits until the local word no longer has the value `local`, or `timeout` has passed.
     pub fn wait_local(&self, local: u32, timeout: Option<Duration>) -> Woken {
-        self.wait_any::<HeapBlock>(&[], local, timeout)
+        self.wait_with(local, [], timeout.into())
     }
 
     /// State of the local word now.
@@ -99,8 +99,13 @@ impl<B: Backing> Doorbell<MappedWord<B>> for FutexPair {
         Ticket { bell: bell.load_acquire(), local: self.local() }
     }
 
-    fn wait(&self, bell: &MappedWord<B>, ticket: Ticket, timeout: Option<Duration>) -> Woken {
-        self.wait_any(&[(bell, ticket.bell)], ticket.local, timeout)
+    /// The local word counts too: the wait does not begin when it was rung since any of the tickets.
+    fn wait_any(&self, bells: &[(&MappedWord<B>, Ticket)], until: Until<'_>) -> Woken {
+        let local = bells.first().map_or_else(|| self.local(), |(_, ticket)| ticket.local);
+        if bells.iter().any(|(_, ticket)| ticket.local != local) {
+            return Woken::Rung;
+        }
+        self.wait_bells(bells, local, until)
     }
 
     fn wake(&self, bell: &MappedWord<B>) {
@@ -109,36 +114,72 @@ impl<B: Backing> Doorbell<MappedWord<B>> for FutexPair {
 }
 
 impl FutexPair {
-    /// Waits until one of `bells` no longer has the value beside it, or the local word no longer has
-    /// the value `local`, or `timeout` has passed. Bells beyond [`MAX_BELLS`]` - 1` are not waited
-    /// on.
-    pub fn wait_any<B: Backing>(
+    /// Waits until one of `bells` was rung since its ticket, or the local word no longer has the value
+    /// `local`, or `until` ends the wait. The local part of the tickets does not count.
+    pub fn wait_bells<B: Backing>(
         &self,
-        bells: &[(&MappedWord<B>, u32)],
+        bells: &[(&MappedWord<B>, Ticket)],
         local: u32,
-        timeout: Option<Duration>,
+        until: Until<'_>,
+    ) -> Woken {
+        self.wait_with(
+            local,
+            bells.iter().map(|(bell, ticket)| (bell.as_atomic(), ticket.bell)),
+            until,
+        )
+    }
+
+    fn wait_with<'w>(
+        &'w self,
+        local: u32,
+        bells: impl IntoIterator<Item = (&'w AtomicU32, u32)>,
+        until: Until<'w>,
     ) -> Woken {
         // Sequentially consistent: see `ring_local`. The kernel reads the word after it.
         self.local.waiting.fetch_add(1, Ordering::SeqCst);
-        let woken = wait_any(bells, &self.local.word, local, timeout);
+        let woken = wait_words(core::iter::once((&self.local.word, local)).chain(bells), until);
         // Release: nothing is read on the strength of it.
         self.local.waiting.fetch_sub(1, Ordering::Release);
         woken
     }
 }
 
-/// Waits on several bells and one word of this process, as [`FutexPair::wait_any`].
-fn wait_any<B: Backing>(
-    bells: &[(&MappedWord<B>, u32)],
-    local: &AtomicU32,
-    local_value: u32,
-    timeout: Option<Duration>,
-) -> Woken {
-    let mut waits = Vec::with_capacity(bells.len() + 1);
-    waits.push(entry(local, local_value));
-    waits.extend(
-        bells.iter().take(MAX_BELLS - 1).map(|(word, value)| entry(word.as_atomic(), *value)),
-    );
+/// Waits until one of `words` no longer has the value beside it, or `until` ends the wait.
+fn wait_words<'w>(words: impl Iterator<Item = (&'w AtomicU32, u32)>, until: Until<'w>) -> Woken {
+    let died = || until.deaths.iter().any(PeerDeath::is_signalled);
+    if died() {
+        return Woken::PeerDied;
+    }
+    let words: Vec<_> = words.chain(until.deaths.iter().map(|death| (death.word(), 0))).collect();
+    let all = words.len() <= MAX_BELLS;
+    let timeout = if all { until.timeout } else { until.timeout_or(UNHEARD) };
+    let never = AtomicU32::new(0);
+    let waited = match words[..] {
+        // Nobody can end this wait but the clock.
+        [] => wait_one(&never, 0, timeout),
+        [(word, value)] => wait_one(word, value, timeout),
+        // The first ones are waited on; the others are looked at, here and after the timeout.
+        _ if !all => {
+            if words.iter().any(|(word, value)| word.load(Ordering::Relaxed) != *value) {
+                return if died() { Woken::PeerDied } else { Woken::Rung };
+            }
+            wait_many(&words[..MAX_BELLS], timeout)
+        }
+        _ => wait_many(&words, timeout),
+    };
+    match waited {
+        _ if died() => Woken::PeerDied,
+        Err(Errno::TIMEDOUT) if timeout == until.timeout => Woken::TimedOut,
+        _ => Woken::Rung,
+    }
+}
+
+fn wait_one(word: &AtomicU32, value: u32, timeout: Option<Duration>) -> Result<(), Errno> {
+    futex::wait(word, futex::Flags::empty(), value, timeout.map(timespec).as_ref())
+}
+
+fn wait_many(words: &[(&AtomicU32, u32)], timeout: Option<Duration>) -> Result<(), Errno> {
+    let waits: Vec<_> = words.iter().map(|(word, value)| entry(word, *value)).collect();
     // `futex_waitv` takes the end of the wait, not its length.
     let end = timeout.map(|timeout| {
         let now = clock_gettime(ClockId::Monotonic);
@@ -147,10 +188,7 @@ fn wait_any<B: Backing>(
         )
     });
     let flags = futex::WaitvFlags::empty();
-    match futex::waitv(&waits, flags, end.as_ref(), ClockId::Monotonic) {
-        Err(Errno::TIMEDOUT) => Woken::TimedOut,
-        _ => Woken::Rung,
-    }
+    futex::waitv(&waits, flags, end.as_ref(), ClockId::Monotonic).map(drop)
 }
 
 fn entry(word: &AtomicU32, value: u32) -> futex::Wait {
@@ -161,12 +199,12 @@ fn entry(word: &AtomicU32, value: u32) -> futex::Wait {
     wait
 }
 
-fn wake(word: &AtomicU32) {
+pub(super) fn wake(word: &AtomicU32) {
     // Waking can only fail for an address that is not mapped; this one is.
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(super) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: duration.subsec_nanos().into(),

@@ -13,32 +13,113 @@
 //! Of the notifier's step 3 and the waiter's step 4 at least one sees the other side's store: that
 //! is what the two fences are for (F1, F2). If the notifier sees the flag, it advances the bell, and
 //! the wait of step 5 ends or does not begin.
+//!
+//! Every wait ends at its timeout, and when the peer's death is signalled: [`Until`]. How the wait of
+//! step 5 is done is a [`Doorbell`]:
+//!
+//! | doorbell | waits by | for |
+//! | --- | --- | --- |
+//! | [`SpinBell`] | looking | a core of its own |
+//! | [`FutexBell`] | shared futexes on the bells | the default between processes |
+//! | [`FutexPair`] | the same, and a word of this process | waits that other threads of the process end |
+//! | [`EventfdBell`] | a descriptor that both sides have | event loops |
 
+mod death;
+#[cfg(feature = "mapped")]
+mod eventfd;
 #[cfg(feature = "mapped")]
 mod futex;
+#[cfg(feature = "mapped")]
+mod spin;
 
+pub use death::PeerDeath;
+#[cfg(feature = "mapped")]
+pub use eventfd::EventfdBell;
 #[cfg(feature = "mapped")]
 pub use futex::{FutexBell, FutexPair, MAX_BELLS};
+#[cfg(feature = "mapped")]
+pub use spin::SpinBell;
 
 use crate::{AttachError, SharedMemory, SharedWord};
 use core::fmt;
 use core::time::Duration;
 use knit_proto::ControlLayout;
 
-/// How a side waits on a bell and is woken.
+/// Longest wait while some bell or death is not waited on: it is looked at after that.
+#[cfg(feature = "mapped")]
+const UNHEARD: Duration = Duration::from_millis(1);
+
+/// How a side waits on bells and is woken.
 ///
-/// The bell is a word that the notifier alone writes. Waits may end for no reason: whoever waits
-/// looks again.
+/// A bell is a word that its notifier alone writes. Waits may end for no reason: whoever waits looks
+/// again. WAKE-5.
 pub trait Doorbell<W> {
-    /// The state of the bell now. A later [`Self::wait`] with it ends at once when the bell was rung
-    /// in between.
+    /// The state of the bell now. A later wait with it ends at once when the bell was rung in between.
     fn ticket(&self, bell: &W) -> Ticket;
 
+    /// Waits until one of the bells has been rung since its ticket, or `until` ends the wait. Without
+    /// a bell, only `until` does.
+    ///
+    /// A death is told before a bell: after [`Woken::PeerDied`], look once more at what the peer left.
+    fn wait_any(&self, bells: &[(&W, Ticket)], until: Until<'_>) -> Woken;
+
     /// Waits until the bell has been rung since `ticket`, or `timeout` has passed.
-    fn wait(&self, bell: &W, ticket: Ticket, timeout: Option<Duration>) -> Woken;
+    fn wait(&self, bell: &W, ticket: Ticket, timeout: Option<Duration>) -> Woken {
+        self.wait_any(&[(bell, ticket)], timeout.into())
+    }
 
     /// Wakes everybody who waits on the bell, which has just been advanced.
     fn wake(&self, bell: &W);
+}
+
+/// What ends a wait besides a bell.
+///
+/// ```
+/// use core::time::Duration;
+/// use knit_ring::{PeerDeath, Until};
+///
+/// let death = PeerDeath::new();
+/// let until = Until::death(&death).or_after(Duration::from_millis(20));
+/// assert_eq!(until.timeout, Some(Duration::from_millis(20)));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Until<'d> {
+    /// Longest wait; `None` waits as long as it takes.
+    pub timeout: Option<Duration>,
+    /// Peers of which the end of any ends the wait. WAKE-7.
+    pub deaths: &'d [PeerDeath],
+}
+
+impl<'d> Until<'d> {
+    /// Until the time has passed.
+    #[must_use]
+    pub const fn after(timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), deaths: &[] }
+    }
+
+    /// Until the peer has died.
+    #[must_use]
+    pub const fn death(death: &'d PeerDeath) -> Self {
+        Self { timeout: None, deaths: core::slice::from_ref(death) }
+    }
+
+    /// Until the time has passed, or what `self` says.
+    #[must_use]
+    pub fn or_after(self, timeout: Duration) -> Self {
+        Self { timeout: self.timeout_or(timeout), ..self }
+    }
+
+    /// The shorter of the timeout and `other`.
+    fn timeout_or(&self, other: Duration) -> Option<Duration> {
+        Some(self.timeout.map_or(other, |timeout| timeout.min(other)))
+    }
+}
+
+/// Until that much time has passed; `None` is for ever.
+impl From<Option<Duration>> for Until<'_> {
+    fn from(timeout: Option<Duration>) -> Self {
+        Self { timeout, deaths: &[] }
+    }
 }
 
 /// State of a bell at some moment.
@@ -57,6 +138,9 @@ pub enum Woken {
     Ready,
     /// The bell was rung, or the wait ended for no reason: look again.
     Rung,
+    /// A death that was waited for has been signalled. Look once more: the peer may have sent
+    /// something before.
+    PeerDied,
     /// The time was over.
     TimedOut,
 }
@@ -113,7 +197,8 @@ impl<M: SharedMemory> Notifier<M> {
     #[cold]
     pub fn advance(&mut self) {
         self.rung = self.rung.wrapping_add(1);
-        // Release, with the acquire of the ticket: no edge rests on it, the bell only ends waits.
+        // E7: release store, pairs with the acquire load of the ticket. What was stored before, a state
+        // above all, is visible to whoever sees the bell advanced. WAKE-8.
         self.bell.store_release(self.rung);
     }
 
@@ -157,20 +242,24 @@ impl<M: SharedMemory> Waiter<M> {
         })
     }
 
-    /// Sleeps until the bell is rung or `timeout` has passed, unless `ready` says that there is
+    /// Sleeps until the bell is rung or `until` ends the wait, unless `ready` says that there is
     /// something to do. `ready` must look at the shared words themselves, not at a copy of them.
     ///
     /// # Ordering
     ///
     /// F2.
-    pub fn park<D: Doorbell<M::Word>>(
+    pub fn park<'d, D: Doorbell<M::Word>>(
         &mut self,
         doorbell: &D,
-        timeout: Option<Duration>,
+        until: impl Into<Until<'d>>,
         ready: impl FnOnce() -> bool,
     ) -> Woken {
         let ticket = self.announce(doorbell);
-        let woken = if ready() { Woken::Ready } else { doorbell.wait(&self.bell, ticket, timeout) };
+        let woken = if ready() {
+            Woken::Ready
+        } else {
+            doorbell.wait_any(&[(&self.bell, ticket)], until.into())
+        };
         self.retract();
         woken
     }

@@ -12,8 +12,8 @@ use knit_proto::{
     RawHeader, SLOTS, Tag,
 };
 use knit_ring::{
-    ArenaError, ArenaSender, BatchError, ClaimError, HeapMemory, Receiver, Sender, SharedMemory,
-    SharedWord, Stamps, create_segment,
+    ArenaSender, BatchError, ClaimError, HeapMemory, Receiver, Sender, SharedMemory, SharedWord,
+    Stamps, create_segment,
 };
 use knit_tests::{Lane, arena_lane, header_fields, message};
 use serde_json::Value as Json;
@@ -101,20 +101,15 @@ fn arena(json: &Json) -> ProtocolViolation {
     let (mine, seen) = (bits(json, "mine"), bits(json, "seen"));
     let mut arena = ArenaSender::new(&memory, &lane.arena, lane.arena.data().len()).unwrap();
     for _ in (mine | seen).leading_zeros()..u32::BITS {
-        arena.reserve(1).unwrap().commit();
+        arena.loan(1).unwrap().commit();
     }
     free.store_release(seen);
+    arena.reclaim().unwrap();
     while allocate.load_acquire() != mine {
-        arena.reserve(1).unwrap().commit();
-    }
-    if mine ^ seen != u32::MAX {
-        drop(arena.reserve(1).unwrap());
+        arena.loan(1).unwrap().commit();
     }
     free.store_release(bits(json, "free"));
-    match arena.reserve(1).unwrap_err() {
-        ArenaError::Violation(violation) => violation,
-        other => panic!("{other}"),
-    }
+    arena.reclaim().unwrap_err()
 }
 
 fn control(json: &Json) -> ProtocolViolation {

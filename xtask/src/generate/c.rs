@@ -41,7 +41,7 @@ pub(super) fn write(layout: &Layout) -> String {
     );
     for id in &protocol.reserved_codec_ids {
         let name = id.rsplit('.').next().unwrap_or(id);
-        define(&mut text, &format!("CODEC_ID_{}", snake(name)), &format!("{id:?}"));
+        text += &format!("#define KNIT_CODEC_ID_{} {id:?}\n", snake(name));
     }
     section(&mut text, "Constants.");
     for entry in &layout.constants {
@@ -59,6 +59,25 @@ pub(super) fn write(layout: &Layout) -> String {
         members(&mut text, layout, structure);
     }
     text + "#endif /* KNIT_LAYOUT_H */\n"
+}
+
+/// A unit that uses every macro of the header `header`, for a compiler to look at.
+pub(super) fn write_check(header: &str) -> String {
+    let mut text = format!("/* {NOTE} */\n\n#include \"knit_layout.h\"\n");
+    let macros = || {
+        let lines = header.lines().filter_map(|line| line.strip_prefix("#define "));
+        lines.filter_map(|line| line.split_once(' ')).filter(|(name, _)| !name.contains('('))
+    };
+    for (kind, name, strings) in
+        [("unsigned long long", "numbers", false), ("char *const", "texts", true)]
+    {
+        text += &format!("\nstatic const {kind} {name}[] = {{\n");
+        for (name, _) in macros().filter(|(_, value)| value.starts_with('"') == strings) {
+            text += &format!("    {name},\n");
+        }
+        text += "};\n";
+    }
+    text + "\nint main(void) { return numbers[0] == 0 || texts[0] == 0; }\n"
 }
 
 /// `sharedArrayBuffer` as `SHARED_ARRAY_BUFFER`.

@@ -88,9 +88,11 @@ fn outputs(tree: &Tree) -> Result<Vec<Output>, Vec<String>> {
             .collect::<Vec<_>>()
     })?;
     let generated = |ending: &str| format!("spec/generated/knit_layout.{ending}");
+    let header = c::write(&layout);
     let mut outputs = vec![
         (generated("json"), json::write(&layout)),
-        (generated("h"), c::write(&layout)),
+        ("spec/generated/knit_layout_check.c".to_owned(), c::write_check(&header)),
+        (generated("h"), header),
         (generated("py"), python::write(&layout)),
         (generated("mjs"), javascript::write(&layout)),
         (generated("d.ts"), javascript::write_types(&layout)),

@@ -234,7 +234,7 @@ impl Player {
     }
 
     fn allocate(&mut self, bytes: &[u8]) -> Value {
-        match self.arena_sender.reserve(super::step::len(bytes)) {
+        match self.arena_sender.loan(super::step::len(bytes)) {
             Ok(room) => {
                 room.deposit(0, bytes).expect("the block is as long");
                 let (block, start) = room.commit();

@@ -1,0 +1,140 @@
+//! The hex examples of the chapters are what the crates write.
+
+use knit_codec::Payload;
+use knit_lanes::{HostLane, WorkerLane};
+use knit_proto::{
+    CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_LINE_AT, HeaderFields,
+    LaneKind, Layout, PayloadPlace, RawHeader, Region, SlotHeader, Tag, Version, Word0, WordOffset,
+};
+use knit_ring::{HeapMemory, Sender, SharedMemory, SharedWord, Stamps, create_segment};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[test]
+fn the_header_of_the_segment_chapter() {
+    let header = RawHeader::encode(&fields());
+    let example = example("segment.md", "header");
+    assert!(example.len() > 50);
+    for (at, byte) in example {
+        let word = header.0[at as usize / 4];
+        assert_eq!(byte, word.to_le_bytes()[at as usize % 4], "byte {at}");
+    }
+    assert!(header.parse(Layout::new(fields()).len().into()).is_ok());
+}
+
+#[test]
+fn the_lane_block_of_the_segment_chapter() {
+    let (memory, layout) = lane_with_one_request();
+    let start = layout.region(Region::Signals).at();
+    let example = example("segment.md", "request sector");
+    assert_eq!(example.len(), 8 * 4);
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, start + at), "byte {at}");
+    }
+}
+
+#[test]
+fn the_arena_of_the_arena_chapter() {
+    let (memory, layout) = lane_with_one_request();
+    let start = layout.region(Region::RequestArena).at();
+    let example = example("arena.md", "arena");
+    assert!(example.len() >= 14);
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, start + at), "byte {at}");
+    }
+}
+
+#[test]
+fn the_header_line_of_the_mailbox_chapter() {
+    let layout = Layout::new(fields());
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    let mut sender = Sender::new(&memory, layout.mailbox(Direction::Request), Stamps::On).unwrap();
+    let claim = sender.claim().unwrap();
+    claim.deposit(b"hi").unwrap();
+    let word0 = Word0::Call { function: 3, abort: None };
+    let (tag, place) = (Tag::STRING_INLINE, PayloadPlace::Inline { len: 2 });
+    claim.publish(&SlotHeader { word0, call: 0x21, tag, place });
+    let slot = layout.region(Region::RequestSlots).at();
+    let example = example("mailbox.md", "header line");
+    assert_eq!(example.len(), 64);
+    assert_eq!(example.keys().next(), Some(&HEADER_LINE_AT));
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, slot + at), "byte {at}");
+    }
+    assert_eq!([byte_at(&memory, slot), byte_at(&memory, slot + 1)], *b"hi");
+}
+
+#[test]
+fn the_control_line_of_the_lanes_chapter() {
+    let layout = Layout::new(fields());
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    create_segment(&memory, &fields()).unwrap();
+    HostLane::announce(&memory, &layout, 77).unwrap();
+    WorkerLane::open(&memory, &layout, 1024, 78).unwrap();
+    HostLane::connect(&memory, &layout, 1024).unwrap().expect("the worker is open");
+    // Rung twice.
+    memory.word(layout.host_control().bell).unwrap().store_release(2);
+    let line = layout.host_control().state.bytes();
+    let example = example("lanes.md", "control line");
+    assert_eq!(example.len(), 32);
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, line + at), "byte {at}");
+    }
+}
+
+/// The segment of the example in the segment chapter.
+fn fields() -> HeaderFields {
+    HeaderFields {
+        version: Version { major: 1, minor: 0 },
+        required: Features::FUTEX_BELLS,
+        optional: Features::STAMPS,
+        epoch: 1,
+        creator: CreatorId { pid: 77, ..CreatorId::default() },
+        kind: LaneKind::Process,
+        geometry: Geometry::new(128, 128, 0).unwrap(),
+        extension: ExtensionBytes::MIN,
+        // FNV-1a of nothing.
+        tasks: 0xcbf2_9ce4_8422_2325,
+        request_reserved: 0,
+        response_reserved: 0,
+    }
+}
+
+/// An open lane with arenas of 256 bytes, of which a request with three bytes in the arena is pending.
+fn lane_with_one_request() -> (HeapMemory, Layout) {
+    let fields = HeaderFields { geometry: Geometry::new(256, 256, 0).unwrap(), ..fields() };
+    let layout = Layout::new(fields);
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    create_segment(&memory, &fields).unwrap();
+    HostLane::announce(&memory, &layout, 77).unwrap();
+    WorkerLane::open(&memory, &layout, 1024, 78).unwrap();
+    let mut host = HostLane::connect(&memory, &layout, 1024).unwrap().expect("the worker is open");
+    host.submit(0, &Payload::bytes(Tag::BYTES_ARENA, vec![0xa5; 3])).unwrap();
+    (memory, layout)
+}
+
+fn byte_at(memory: &HeapMemory, at: u32) -> u8 {
+    let word = memory.word(WordOffset::new(at & !3).unwrap()).unwrap().load_acquire();
+    word.to_le_bytes()[at as usize % 4]
+}
+
+/// Offset and value of the bytes in the code block after `<!-- example: name -->`: each line has the
+/// offset of its first byte, then bytes of two hex digits up to something else.
+fn example(chapter: &str, name: &str) -> BTreeMap<u32, u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec").join(chapter);
+    let text = std::fs::read_to_string(path).unwrap();
+    let marker = format!("<!-- example: {name} -->");
+    let block = text.split_once(&marker).and_then(|(_, rest)| rest.split("```").nth(1));
+    let mut bytes = BTreeMap::new();
+    for line in block.expect("a marked code block").lines() {
+        let mut words = line.split_whitespace();
+        let Some(start) = words.next().and_then(|word| word.parse::<u32>().ok()) else { continue };
+        let hex = words.map_while(|word| match word.len() {
+            2 => u8::from_str_radix(word, 16).ok(),
+            _ => None,
+        });
+        bytes.extend((start..).zip(hex));
+    }
+    assert!(!bytes.is_empty(), "{chapter}: no bytes in example `{name}`");
+    bytes
+}
