@@ -3,7 +3,7 @@
 use clap::Parser;
 use knit_benches::machine::Machine;
 use knit_benches::report::Time;
-use knit_benches::ring_bars::{self, Table};
+use knit_benches::ring_bars::{self, Run, Table};
 use knit_benches::{Failure, cases};
 use knit_cli::floor::{Cpus, Floor, Plan};
 use std::io::{self, Write};
@@ -28,6 +28,10 @@ struct Options {
     /// A look in a few seconds: three short repetitions, too little to write down.
     #[arg(long)]
     quick: bool,
+    /// Only repetitions whose ping-pongs take at most so long count; waits for such moments. For
+    /// machines whose processors are near each other at times and far apart at others.
+    #[arg(long, value_name = "NANOSECONDS")]
+    pace: Option<f64>,
     /// Only the rows whose name contains this.
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
@@ -87,7 +91,8 @@ fn measure(options: &Options) -> Result<(), Failure> {
         Time(ping_pong.percentile(1.0)),
         Time(ping_pong.percentile(99.0)),
     )?;
-    let findings = ring_bars::run(&rows, repetitions, &plan, &limit, |repetition| {
+    let how = Run { repetitions, plan, limit, pace: options.pace };
+    let findings = ring_bars::run(&rows, &how, |repetition| {
         eprintln!("repetition {} of {repetitions}", repetition + 1);
     })?;
     let table = Table { rows: &rows, findings: &findings };

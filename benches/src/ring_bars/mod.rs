@@ -10,7 +10,7 @@ mod run;
 mod table;
 
 pub use rows::all;
-pub use run::{Findings, Repetition, run};
+pub use run::{Findings, Repetition, Run, run};
 pub use table::Table;
 
 use crate::Failure;

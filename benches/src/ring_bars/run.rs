@@ -3,6 +3,8 @@
 use super::{Reference, Row};
 use crate::Failure;
 use knit_cli::floor::{Floor, Plan};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// By how much ping-pongs around a figure may differ, as a part of the smallest one.
 const TOLERANCE: f64 = 0.15;
@@ -10,6 +12,25 @@ const TOLERANCE: f64 = 0.15;
 const PACES: f64 = 1.5;
 /// How often a repetition is measured before a noisy one is kept as such.
 const TRIES: u32 = 3;
+/// The same where the pace is prescribed: a slow repetition says nothing then.
+const TRIES_AT_PACE: u32 = 10;
+/// How long to wait for the prescribed pace, for each row of a repetition.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks at the pace.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Repetitions of each row.
+    pub repetitions: u32,
+    /// How each figure is measured.
+    pub plan: Plan,
+    /// How the ping-pongs are.
+    pub limit: Plan,
+    /// Longest ping-pong, in nanoseconds, around a repetition that counts.
+    pub pace: Option<f64>,
+}
 
 /// One measurement of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,37 +101,64 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
     (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
-/// Measures all `rows` once, `repetitions` times, each figure with `plan` and the ping-pongs with
-/// `limit`. Tells `progress` which repetition begins.
+/// Measures all `rows` in turn, as often as `how` says. Tells `progress` which repetition begins.
 ///
 /// # Errors
 ///
-/// A row could not be measured; its name is in the message.
+/// A row could not be measured, or the machine never had the prescribed pace; the name of the row is in
+/// the message.
 pub fn run(
     rows: &[Row],
-    repetitions: u32,
-    plan: &Plan,
-    limit: &Plan,
+    how: &Run,
     mut progress: impl FnMut(u32),
 ) -> Result<Vec<Findings>, Failure> {
     let mut findings = vec![Findings::default(); rows.len()];
-    let mut last = ping_pong(limit)?;
-    for repetition in 0..repetitions {
+    let mut last = ping_pong(&how.limit)?;
+    for repetition in 0..how.repetitions {
         progress(repetition);
         for (row, findings) in rows.iter().zip(&mut findings) {
-            for attempt in 1..=TRIES {
-                let found = measure(row, plan, limit, &mut last)
-                    .map_err(|error| format!("{}: {error}", row.name))?;
-                if attempt < TRIES && found.is_noisy() {
-                    findings.thrown_away += 1;
-                    continue;
-                }
-                findings.repetitions.push(found);
-                break;
-            }
+            let kept = repeat(row, how, &mut last, &mut findings.thrown_away);
+            let kept = kept.map_err(|error| format!("{}: {error}", row.name))?;
+            findings.repetitions.push(kept);
         }
     }
     Ok(findings)
+}
+
+/// Measures a row until the machine keeps its pace, or it was tried often enough.
+fn repeat(
+    row: &Row,
+    how: &Run,
+    last: &mut f64,
+    thrown_away: &mut u32,
+) -> Result<Repetition, Failure> {
+    let tries = if how.pace.is_some() { TRIES_AT_PACE } else { TRIES };
+    for attempt in 1.. {
+        await_pace(how, last)?;
+        let found = measure(row, &how.plan, &how.limit, last)?;
+        let slow = how.pace.is_some_and(|pace| found.slowest > pace);
+        if attempt >= tries || !found.is_noisy() && !slow {
+            return Ok(found);
+        }
+        *thrown_away += 1;
+    }
+    unreachable!("the last try is kept")
+}
+
+/// Waits until a ping-pong is as fast as it has to be.
+fn await_pace(how: &Run, last: &mut f64) -> Result<(), Failure> {
+    let Some(pace) = how.pace else { return Ok(()) };
+    let since = Instant::now();
+    while *last > pace {
+        if since.elapsed() > PATIENCE {
+            let seconds = PATIENCE.as_secs();
+            return Err(format!("no ping-pong of {pace} ns within {seconds} s").into());
+        }
+        // The kernel, or the machine below it, moves processors as it likes.
+        thread::sleep(LOOK);
+        *last = ping_pong(&how.limit)?;
+    }
+    Ok(())
 }
 
 /// Measures a row after the ping-pong `last`, and leaves there the one after it.
