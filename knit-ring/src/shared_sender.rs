@@ -14,12 +14,16 @@
 //! succeeds, nobody has published the slot since, so it is still free. It flips the publish word by
 //! one atomic exclusive-or, stamps, and gives the slot up with the next generation.
 //!
+//! A handle that is the only one left needs neither: it stores what it would compare or flip, as a
+//! [`Sender`](crate::Sender) does.
+//!
 //! Nobody waits for anybody: a thread that stops anywhere keeps at most the slots that it has claimed,
 //! one for each open [`SharedClaim`].
 
 use crate::mailbox::{AttachError, Slots, Stamps};
 use crate::{BatchError, ClaimError, OutOfBounds, SharedMemory, SharedWord, SharedWordRmw};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
@@ -45,6 +49,9 @@ const LOOKS: u32 = 2;
 
 /// The sending end of a mailbox that threads of one process share: each thread has a clone.
 ///
+/// The messages of one thread may overtake each other, as all messages of a mailbox may: which slot is
+/// free next depends on the other threads.
+///
 /// `M` is the memory of the mailbox, `P` memory of this process in which the threads keep track of the
 /// slots. Of a mailbox there is one [`Sender`](crate::Sender), or clones of one `SharedSender`.
 pub struct SharedSender<M, P>
@@ -65,6 +72,10 @@ where
     untried: SlotMask,
     /// The slot to try first.
     cursor: u32,
+    /// While this is the only handle: the publish word.
+    sole: Cell<Option<Toggle>>,
+    /// One strong count for each handle.
+    handles: Arc<()>,
     source: Source<M, P>,
     /// One thread at a time uses a clone.
     _not_sync: PhantomData<Cell<()>>,
@@ -103,6 +114,16 @@ where
         layout: MailboxLayout,
         stamps: Stamps,
     ) -> Result<Self, AttachError> {
+        Self::handle(memory, private, layout, stamps, Arc::default())
+    }
+
+    fn handle(
+        memory: &M,
+        private: &P,
+        layout: MailboxLayout,
+        stamps: Stamps,
+        handles: Arc<()>,
+    ) -> Result<Self, AttachError> {
         let owners = (0..layout.slot_count())
             .map(|slot| {
                 let word = |at| private.word(private_word(slot * OWNER_STRIDE + at));
@@ -119,6 +140,8 @@ where
             seen_free: SlotMask::EMPTY,
             untried: SlotMask::EMPTY,
             cursor: 0,
+            sole: Cell::new(None),
+            handles,
             source: Source { memory: memory.clone(), private: private.clone(), layout },
             _not_sync: PhantomData,
         })
@@ -152,6 +175,12 @@ where
             while let Some(slot) = self.untried.next_from(self.cursor) {
                 self.untried = self.untried.without(slot);
                 let seen = self.view[slot.index()];
+                if self.sole.get().is_some() {
+                    // Relaxed: no other thread looks at it.
+                    self.owners[slot.index()].word.store_relaxed(seen | CLAIMED);
+                    self.cursor = self.slots.after(slot);
+                    return Ok(slot);
+                }
                 // P1: acquire, pairs with the release store in `give_up` of the thread that had the
                 // slot last: its stamp and its count come before ours.
                 let owner = &self.owners[slot.index()].word;
@@ -208,14 +237,36 @@ where
             }
             suspect = suspect.without(slot);
         }
+        if self.sole.get().is_none() && Arc::get_mut(&mut self.handles).is_some() {
+            // The other handles are gone, and `get_mut` orders all that their threads did before this.
+            // Then no other thread changes an owner word, nor the publish word, which has the lowest
+            // generation bits. What this handle has claimed is not published.
+            self.sole.set(Some(Toggle::from_bits(self.published())));
+        }
         self.seen_free = unclaimed.minus(pending);
         self.untried = self.seen_free;
         Ok(())
     }
 
+    /// The publish word, when no other handle exists.
+    #[cold]
+    fn published(&self) -> u32 {
+        let bit = |(slot, owner): (usize, &Owner<P>)| {
+            // P1: acquire load, as in `look`, once more: that one may have come before the last give-up.
+            (owner.word.load_acquire() >> 1 & 1) << slot
+        };
+        self.owners.iter().enumerate().map(bit).sum()
+    }
+
     /// Publishes slots that this clone has claimed.
     #[inline]
     fn publish(&mut self, slots: SlotMask) {
+        if let Some(publish) = self.sole.get() {
+            let publish = publish.flip(slots);
+            self.sole.set(Some(publish));
+            // E1: release store, as in `Sender::publish`.
+            return self.publish.store_release(publish.bits());
+        }
         // E1: pairs with the acquire load in `Receiver::look`. Flips of other threads that come later
         // continue the release sequence, so whoever loads their value sees these slots' bytes too.
         self.publish.fetch_xor_release(slots.bits());
@@ -268,7 +319,9 @@ where
     /// reach for the same slots.
     fn clone(&self) -> Self {
         let Source { memory, private, layout } = &self.source;
-        let clone = Self::new(memory, private, *layout, self.stamps);
+        self.sole.set(None);
+        let handles = Arc::clone(&self.handles);
+        let clone = Self::handle(memory, private, *layout, self.stamps, handles);
         let mut clone = clone.expect("the layout fitted this memory before");
         clone.cursor = (self.cursor + layout.slot_count() / 2) % layout.slot_count();
         clone

@@ -119,6 +119,39 @@ fn a_word_is_never_torn() {
     writer.join().unwrap();
 }
 
+/// What schedulers ask: nothing is taken, released or published by asking.
+#[test]
+fn ends_tell_how_much_is_under_way() {
+    let places = Places::new();
+    for stamps in [Stamps::On, Stamps::Off] {
+        let memory = HeapMemory::zeroed(places.bytes).unwrap();
+        let mut sender = Sender::new(&memory, places.mailbox, stamps).unwrap();
+        let mut receiver = Receiver::new(&memory, places.mailbox, stamps).unwrap();
+        assert_eq!((sender.capacity(), sender.len()), (SLOTS, 0));
+        assert!(sender.is_empty() && receiver.is_empty().unwrap());
+        assert_eq!(receiver.peek(), Ok(None));
+        for call in 0..SLOTS {
+            assert!(!sender.is_full());
+            sender.claim().unwrap().publish(&inline_message(call, 0));
+            assert_eq!((sender.len(), receiver.len()), (call + 1, Ok(call + 1)));
+        }
+        assert!(sender.is_full() && !receiver.is_empty().unwrap());
+        for call in 0..SLOTS {
+            for _ in 0..3 {
+                assert_eq!(receiver.peek().unwrap().map(|header| header.0[1]), Some(call));
+            }
+            let taken = receiver.take().unwrap().expect("what was peeked at");
+            assert_eq!(taken.header().0[1], call);
+            taken.release();
+            assert_eq!(receiver.len(), Ok(SLOTS - call - 1));
+        }
+        // The sender knows no better until it looks.
+        assert!(sender.is_full());
+        drop(sender.claim().unwrap());
+        assert!(sender.is_empty());
+    }
+}
+
 /// MBX-18, WAKE-6: a receiver that polls stamps finds what a sender that does not stamp published, in
 /// any slot, after a bounded number of polls, and at once when it looks before parking.
 #[test]

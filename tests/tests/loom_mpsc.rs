@@ -93,6 +93,8 @@ fn run(stamps: Stamps, weak: Weak) -> Outcome {
         (Weaken::new(&memory, weak.sender), Weaken::new(&private, weak.private));
     let mut first = Shared::new(&shared, &private, lane.mailbox, stamps).unwrap();
     let mut second = first.clone();
+    // A third handle: a thread whose handle is the last one would go on as a plain sender does.
+    let third = first.clone();
     let mut receiver =
         Receiver::new(&Weaken::new(&memory, weak.receiver), lane.mailbox, stamps).unwrap();
     let first = loom::thread::spawn(move || {
@@ -113,6 +115,7 @@ fn run(stamps: Stamps, weak: Weak) -> Outcome {
     while let Some(found) = receiver.take()? {
         taken.push(read(found, false));
     }
+    drop(third);
     taken.sort_unstable();
     sent.sort_unstable();
     let exact = taken == sent.iter().copied().map(seen).collect::<Vec<Seen>>();

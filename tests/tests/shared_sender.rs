@@ -116,6 +116,45 @@ where
     }
 }
 
+/// A handle is the only one, then one of several, then the only one again, while messages are under
+/// way: each of them arrives once, and the threads never lose count of the toggles.
+#[test]
+fn handles_come_and_go() {
+    for stamps in STAMPS {
+        let memory = HeapMemory::zeroed(lane(8).bytes).unwrap();
+        let mut sender = sender_of(&memory, 8, stamps);
+        let mut receiver = Receiver::new(&memory, lane(8).mailbox, stamps).unwrap();
+        let rounds = 300;
+        let reader = thread::spawn(move || {
+            let mut taken = vec![0_u8; rounds as usize * 40];
+            let mut pause = Pause::new();
+            for _ in 0..taken.len() {
+                let (call, bytes) = loop {
+                    match receiver.poll().unwrap() {
+                        Some(found) => break read(found, false),
+                        None => pause.wait("a message"),
+                    }
+                };
+                assert_eq!((call, bytes), seen(call));
+                taken[call as usize] += 1;
+            }
+            assert!(receiver.take().unwrap().is_none());
+            taken
+        });
+        for round in 0..rounds {
+            let calls: Vec<u32> = (round * 40..(round + 1) * 40).collect();
+            send_all(&mut sender, &calls[..10]);
+            let mut clone = sender.clone();
+            let (theirs, ours) = (calls[10..20].to_vec(), &calls[20..30]);
+            let other = thread::spawn(move || send_all(&mut clone, &theirs));
+            send_all(&mut sender, ours);
+            other.join().unwrap();
+            send_all(&mut sender, &calls[30..]);
+        }
+        assert!(reader.join().unwrap().iter().all(|times| *times == 1));
+    }
+}
+
 /// MBX-3: nothing but the owner words, which no other process sees, ever changes.
 #[test]
 fn an_abandoned_claim_leaves_no_trace() {
@@ -208,6 +247,8 @@ fn a_thread_that_stops_after_any_store_costs_one_slot() {
             let dying_private = dying.beside(&private);
             let mut first =
                 SharedSender::new(&dying, &dying_private, lane(4).mailbox, stamps).unwrap();
+            // A handle that is the only one goes on as a plain sender.
+            let _other = first.clone();
             let done = until_stop(|| {
                 for call in 1000..1003 {
                     let claim = first.claim().unwrap();
@@ -224,6 +265,7 @@ fn a_thread_that_stops_after_any_store_costs_one_slot() {
 
             let mut receiver = Receiver::new(&memory, lane(4).mailbox, stamps).unwrap();
             let mut second = SharedSender::new(&memory, &private, lane(4).mailbox, stamps).unwrap();
+            let _other = second.clone();
             let mut taken = Vec::new();
             let mut sent = BTreeSet::new();
             for call in 0..40 {
