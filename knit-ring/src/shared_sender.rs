@@ -25,9 +25,8 @@ use crate::{BatchError, ClaimError, OutOfBounds, SharedMemory, SharedWord, Share
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::fmt;
-use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU32, Ordering};
 use knit_proto::{
     MailboxLayout, ProtocolViolation, RawSlotHeader, SLOTS, SlotHeader, SlotIndex, SlotMask, Span,
     Toggle,
@@ -72,13 +71,21 @@ where
     untried: SlotMask,
     /// The slot to try first.
     cursor: u32,
-    /// While this is the only handle: the publish word.
-    sole: Cell<Option<Toggle>>,
-    /// One strong count for each handle.
-    handles: Arc<()>,
+    /// While this is the only handle.
+    sole: Option<Sole>,
+    /// One strong count for each handle; counts the clones that were ever made.
+    handles: Arc<AtomicU32>,
     source: Source<M, P>,
-    /// One thread at a time uses a clone.
-    _not_sync: PhantomData<Cell<()>>,
+}
+
+/// What the only handle knows.
+#[derive(Clone, Copy)]
+struct Sole {
+    /// The publish word.
+    publish: Toggle,
+    /// How many clones had been made when this became the only handle. One more, and it is not, or
+    /// has not been all the time.
+    clones: u32,
 }
 
 /// What a clone is made of.
@@ -122,7 +129,7 @@ where
         private: &P,
         layout: MailboxLayout,
         stamps: Stamps,
-        handles: Arc<()>,
+        handles: Arc<AtomicU32>,
     ) -> Result<Self, AttachError> {
         let owners = (0..layout.slot_count())
             .map(|slot| {
@@ -140,10 +147,9 @@ where
             seen_free: SlotMask::EMPTY,
             untried: SlotMask::EMPTY,
             cursor: 0,
-            sole: Cell::new(None),
+            sole: None,
             handles,
             source: Source { memory: memory.clone(), private: private.clone(), layout },
-            _not_sync: PhantomData,
         })
     }
 
@@ -175,7 +181,7 @@ where
             while let Some(slot) = self.untried.next_from(self.cursor) {
                 self.untried = self.untried.without(slot);
                 let seen = self.view[slot.index()];
-                if self.sole.get().is_some() {
+                if self.is_sole() {
                     // Relaxed: no other thread looks at it.
                     self.owners[slot.index()].word.store_relaxed(seen | CLAIMED);
                     self.cursor = self.slots.after(slot);
@@ -237,15 +243,26 @@ where
             }
             suspect = suspect.without(slot);
         }
-        if self.sole.get().is_none() && Arc::get_mut(&mut self.handles).is_some() {
+        if !self.is_sole()
+            && let Some(clones) = Arc::get_mut(&mut self.handles)
+        {
             // The other handles are gone, and `get_mut` orders all that their threads did before this.
             // Then no other thread changes an owner word, nor the publish word, which has the lowest
             // generation bits. What this handle has claimed is not published.
-            self.sole.set(Some(Toggle::from_bits(self.published())));
+            let clones = *clones.get_mut();
+            self.sole = Some(Sole { publish: Toggle::from_bits(self.published()), clones });
         }
         self.seen_free = unclaimed.minus(pending);
         self.untried = self.seen_free;
         Ok(())
+    }
+
+    /// Whether this has been the only handle since it found that it was.
+    #[inline(always)]
+    fn is_sole(&self) -> bool {
+        // Relaxed: a clone is made from a shared reference to a handle. If it was this one, its exclusive
+        // reference came after that; and while this is the only one, there is no other to clone.
+        self.sole.is_some_and(|sole| sole.clones == self.handles.load(Ordering::Relaxed))
     }
 
     /// The publish word, when no other handle exists.
@@ -261,9 +278,11 @@ where
     /// Publishes slots that this clone has claimed.
     #[inline]
     fn publish(&mut self, slots: SlotMask) {
-        if let Some(publish) = self.sole.get() {
-            let publish = publish.flip(slots);
-            self.sole.set(Some(publish));
+        if self.is_sole()
+            && let Some(sole) = &mut self.sole
+        {
+            sole.publish = sole.publish.flip(slots);
+            let publish = sole.publish;
             // E1: release store, as in `Sender::publish`.
             return self.publish.store_release(publish.bits());
         }
@@ -319,7 +338,8 @@ where
     /// reach for the same slots.
     fn clone(&self) -> Self {
         let Source { memory, private, layout } = &self.source;
-        self.sole.set(None);
+        // Relaxed: see `is_sole`.
+        self.handles.fetch_add(1, Ordering::Relaxed);
         let handles = Arc::clone(&self.handles);
         let clone = Self::handle(memory, private, *layout, self.stamps, handles);
         let mut clone = clone.expect("the layout fitted this memory before");

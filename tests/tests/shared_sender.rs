@@ -14,13 +14,12 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-// One thread at a time has an end; only the shared one can be cloned.
+// One thread at a time has an end, but for the shared one, which threads clone.
 assert_impl_all!(Sender<HeapMemory>: Send);
 assert_not_impl_any!(Sender<HeapMemory>: Sync, Clone);
 assert_impl_all!(Receiver<HeapMemory>: Send);
 assert_not_impl_any!(Receiver<HeapMemory>: Sync, Clone);
-assert_impl_all!(SharedSender<Mapped<Mapping>, HeapMemory>: Send, Clone);
-assert_not_impl_any!(SharedSender<Mapped<Mapping>, HeapMemory>: Sync);
+assert_impl_all!(SharedSender<Mapped<Mapping>, HeapMemory>: Send, Sync, Clone);
 
 const STAMPS: [Stamps; 2] = [Stamps::On, Stamps::Off];
 /// Longer than any test of this file takes on a busy machine.
