@@ -203,9 +203,12 @@ where
         Err(ClaimError::Full)
     }
 
-    /// Loads the owner words, then the release word.
+    /// Finds out whether this is the only handle, loads the owner words, then the release word.
     #[cold]
     fn look(&mut self) -> Result<(), ProtocolViolation> {
+        // First of all: a handle that has become the only one claims without comparing, so what it
+        // claims from must have been loaded after the others were gone.
+        self.find_sole();
         let (mut unclaimed, mut published, mut same) = (SlotMask::EMPTY, 0, SlotMask::EMPTY);
         for (index, owner) in self.owners.iter().enumerate() {
             // P1: acquire load, pairs with the release store in `give_up`, and keeps the load of the
@@ -243,18 +246,21 @@ where
             }
             suspect = suspect.without(slot);
         }
-        if !self.is_sole()
-            && let Some(clones) = Arc::get_mut(&mut self.handles)
-        {
-            // The other handles are gone, and `get_mut` orders all that their threads did before this.
-            // Then no other thread changes an owner word, nor the publish word, which has the lowest
-            // generation bits. What this handle has claimed is not published.
-            let clones = *clones.get_mut();
-            self.sole = Some(Sole { publish: Toggle::from_bits(self.published()), clones });
-        }
         self.seen_free = unclaimed.minus(pending);
         self.untried = self.seen_free;
         Ok(())
+    }
+
+    fn find_sole(&mut self) {
+        if self.is_sole() {
+            return;
+        }
+        // The other handles are gone, and `get_mut` orders all that their threads did before this. Then
+        // no other thread changes an owner word, nor the publish word, which has the lowest generation
+        // bits. What this handle has claimed is not published.
+        self.sole = Arc::get_mut(&mut self.handles)
+            .map(|clones| *clones.get_mut())
+            .map(|clones| Sole { publish: Toggle::from_bits(self.published()), clones });
     }
 
     /// Whether this has been the only handle since it found that it was.
