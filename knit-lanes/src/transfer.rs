@@ -59,7 +59,7 @@ impl<M: SharedMemory> Outbox<M> {
                 PayloadPlace::Inline { len }
             }
             Form::Arena => {
-                let room = self.arena.loan(len)?;
+                let mut room = self.arena.loan(len)?;
                 room.deposit(0, bytes)?;
                 let (block, start) = room.commit();
                 PayloadPlace::Arena { block, start, len }
@@ -68,14 +68,14 @@ impl<M: SharedMemory> Outbox<M> {
                 let (head, body) = bytes.split_at(split(payload, len)?);
                 claim.deposit(head)?;
                 let body_len = len - payload.head_len();
-                let room = self.arena.loan(body_len)?;
+                let mut room = self.arena.loan(body_len)?;
                 room.deposit(0, body)?;
                 let (block, start) = room.commit();
                 PayloadPlace::InlineHead { head: payload.head_len(), block, start, body: body_len }
             }
             Form::ArenaHead => {
                 split(payload, len)?;
-                let room = self.arena.loan(len)?;
+                let mut room = self.arena.loan(len)?;
                 room.deposit(0, bytes)?;
                 let (block, start) = room.commit();
                 let head = payload.head_len();

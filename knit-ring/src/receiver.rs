@@ -190,6 +190,11 @@ impl<M: SharedMemory> Receiver<M> {
         self.release.store_release(self.released.bits());
     }
 
+    /// Whether finished slots wait for [`Receiver::release`].
+    pub(crate) fn has_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
     /// The expected slot, when its stamp says that it was published once more than it was taken.
     #[inline(always)]
     fn stamped(&self) -> Option<SlotIndex> {
@@ -291,7 +296,7 @@ impl<M: SharedMemory> Taken<'_, M> {
     pub fn release(self) {}
 
     /// Leaves the release to the next one: [`Receiver::release`] stores for all finished messages
-    /// at once.
+    /// at once. Release before parking: a sender may wait for the slots. MBX-19.
     #[inline(always)]
     pub fn finish(mut self) {
         self.release = false;

@@ -232,7 +232,8 @@ impl<M: SharedMemory> ReceiverSet<M> {
     ///
     /// The death of any lane's peer ends the wait. [`Woken::PeerDied`] is returned only when nothing
     /// is pending on any lane, and again until the lane is removed. A set without lanes has nobody to
-    /// wait for, and is [`Woken::Ready`] at once.
+    /// wait for, and is [`Woken::Ready`] at once. So is one that still has finished slots: they are
+    /// released, and the caller can notify senders that wait for a slot. MBX-19.
     ///
     /// # Errors
     ///
@@ -249,6 +250,10 @@ impl<M: SharedMemory> ReceiverSet<M> {
         ready: impl FnOnce() -> bool,
     ) -> Result<Woken, LaneViolation> {
         if self.is_empty() {
+            return Ok(Woken::Ready);
+        }
+        if self.sound().any(|entry| entry.lane.receiver.has_finished()) {
+            self.release();
             return Ok(Woken::Ready);
         }
         self.announce(doorbell);

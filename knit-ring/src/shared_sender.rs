@@ -257,10 +257,12 @@ where
         }
         // The other handles are gone, and `get_mut` orders all that their threads did before this. Then
         // no other thread changes an owner word, nor the publish word, which has the lowest generation
-        // bits. What this handle has claimed is not published.
+        // bits.
+        // Not while any slot is claimed, by this handle or by a claim that was forgotten: whether that
+        // one was published, its owner word does not tell.
         self.sole = Arc::get_mut(&mut self.handles)
             .map(|clones| *clones.get_mut())
-            .map(|clones| Sole { publish: Toggle::from_bits(self.published()), clones });
+            .and_then(|clones| Some(Sole { publish: self.published()?, clones }));
     }
 
     /// Whether this has been the only handle since it found that it was.
@@ -271,14 +273,18 @@ where
         self.sole.is_some_and(|sole| sole.clones == self.handles.load(Ordering::Relaxed))
     }
 
-    /// The publish word, when no other handle exists.
-    #[cold]
-    fn published(&self) -> u32 {
-        let bit = |(slot, owner): (usize, &Owner<P>)| {
-            // P1: acquire load, as in `look`, once more: that one may have come before the last give-up.
-            (owner.word.load_acquire() >> 1 & 1) << slot
-        };
-        self.owners.iter().enumerate().map(bit).sum()
+    /// The publish word, when no other handle exists and no slot is claimed.
+    fn published(&self) -> Option<Toggle> {
+        let mut bits = 0;
+        for (slot, owner) in self.owners.iter().enumerate() {
+            // P1: acquire load, as in `look`.
+            let word = owner.word.load_acquire();
+            if word & CLAIMED != 0 {
+                return None;
+            }
+            bits |= (word >> 1 & 1) << slot;
+        }
+        Some(Toggle::from_bits(bits))
     }
 
     /// Publishes slots that this clone has claimed.
@@ -395,7 +401,7 @@ where
     ///
     /// More than 512 bytes.
     #[inline]
-    pub fn deposit(&self, bytes: &[u8]) -> Result<(), OutOfBounds> {
+    pub fn deposit(&mut self, bytes: &[u8]) -> Result<(), OutOfBounds> {
         self.sender.slots.deposit(self.slot, bytes)
     }
 

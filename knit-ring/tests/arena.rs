@@ -17,7 +17,7 @@ fn a_held_message_is_read_within_its_bounds() {
     let receiver = SharedArenaReceiver::new(&memory, &places.arena).unwrap();
     for len in [0_u32, 1, 3, 4, 5, 17, 64, 65, 300] {
         let data = content(len, len as usize);
-        let loan = arena.loan(len).unwrap();
+        let mut loan = arena.loan(len).unwrap();
         loan.deposit(0, &data).unwrap();
         let (block, start) = loan.commit();
         let held = receiver.hold(block, start, len).unwrap();
@@ -94,7 +94,7 @@ fn owned_loans_are_filled_by_other_threads() {
     for round in 0..if cfg!(miri) { 3 } else { 50 } {
         let writers: Vec<_> = (0..4)
             .map(|writer| {
-                let loan = arena.loan_owned(ARENA_BYTES / 4).unwrap();
+                let mut loan = arena.loan_owned(ARENA_BYTES / 4).unwrap();
                 let seed = round * 4 + writer;
                 std::thread::spawn(move || {
                     loan.deposit(0, &content(seed, loan.len() as usize)).unwrap();

@@ -215,7 +215,7 @@ mod mapped {
         let mut arena = ArenaSender::new(&memory, &Places::new().arena, 0).unwrap();
         let mut end = 0;
         for len in [64, 9000, 20_000] {
-            let room = arena.loan(len).unwrap();
+            let mut room = arena.loan(len).unwrap();
             let before = backed();
             end = (end + len).next_multiple_of(64);
             assert!(before >= u64::from(end), "{before} bytes for {end}");

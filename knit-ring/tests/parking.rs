@@ -330,6 +330,17 @@ fn a_watched_descriptor_signals_the_death() {
     assert!(death.is_signalled());
 }
 
+/// A descriptor that cannot be waited on is an error, and no death.
+#[test]
+fn a_descriptor_that_cannot_be_watched_signals_nothing() {
+    use std::os::unix::fs::OpenOptionsExt;
+    // O_PATH of Linux on x86-64 and AArch64: a descriptor that poll refuses.
+    let path_only = std::fs::OpenOptions::new().read(true).custom_flags(0o10_000_000).open("/");
+    let death = PeerDeath::new();
+    assert!(death.watch(path_only.unwrap()).is_err());
+    assert!(!death.is_signalled());
+}
+
 #[test]
 fn deadlines_take_the_shorter_one() {
     let until = Until::after(SHORT);

@@ -245,7 +245,7 @@ fn arena_bytes(call: u32) -> Vec<u8> {
 }
 
 fn send_arena<M: SharedMemory>(sender: &mut Sender<M>, arena: &mut ArenaSender<M>, call: u32) {
-    let room = arena.loan(arena_len(call)).unwrap();
+    let mut room = arena.loan(arena_len(call)).unwrap();
     room.deposit(0, &arena_bytes(call)).unwrap();
     let (block, start) = room.commit();
     sender.claim().unwrap().publish(&arena_message(call, block, start));
@@ -255,12 +255,12 @@ fn arena_script<M: SharedMemory>(memory: &M, lane: &Lane, stamps: Stamps) -> Vec
     let mut sender = Sender::new(memory, lane.mailbox, stamps).unwrap();
     let mut arena = ArenaSender::new(memory, &lane.arena, 0).unwrap();
     send_arena(&mut sender, &mut arena, 0);
-    let given_back = arena.loan(64).unwrap();
+    let mut given_back = arena.loan(64).unwrap();
     given_back.deposit(0, &[0xff; 64]).unwrap();
     drop(given_back);
     // Two that are filled at a time; the first one is not sent.
     let loans = [77, 2].map(|call| {
-        let loan = arena.loan_owned(arena_len(call)).unwrap();
+        let mut loan = arena.loan_owned(arena_len(call)).unwrap();
         loan.deposit(0, &arena_bytes(call)).unwrap();
         loan
     });

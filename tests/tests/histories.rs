@@ -309,13 +309,13 @@ fn run_arena(capacity: u32, ops: &[ArenaOp]) {
                 };
                 let bytes = bytes(step as u32, (*len).min(capacity) as usize);
                 let lent = match then {
-                    Then::Keep => sender.loan_owned(*len).map(|loan| {
+                    Then::Keep => sender.loan_owned(*len).map(|mut loan| {
                         loan.deposit(0, &bytes).unwrap();
                         let size = expected.expect("there is room");
                         assert!(loan.deposit(size, &[1]).is_err(), "wrote behind the block");
                         Some((loan.start(), State::Owned(loan)))
                     }),
-                    Then::Commit | Then::Drop => sender.loan(*len).map(|loan| {
+                    Then::Commit | Then::Drop => sender.loan(*len).map(|mut loan| {
                         loan.deposit(0, &bytes).unwrap();
                         let size = expected.expect("there is room");
                         assert!(loan.deposit(size, &[1]).is_err(), "wrote behind the block");

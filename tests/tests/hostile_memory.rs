@@ -160,7 +160,7 @@ fn an_arena_gives_no_byte_to_two_blocks_whatever_the_receiver_frees() {
                 }
                 1 => arena.reclaim().map(|()| None).map_err(ArenaError::Violation),
                 2 => arena.loan_owned(len).map(|loan| Some(Err(loan))),
-                _ => arena.loan(len).map(|loan| {
+                _ => arena.loan(len).map(|mut loan| {
                     loan.deposit(0, &vec![0x5a; len as usize]).unwrap();
                     (noise.below(4) != 0).then(|| Ok(loan.commit()))
                 }),

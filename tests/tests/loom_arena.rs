@@ -131,7 +131,7 @@ fn send<M: SharedMemory>(
     let mut waited = false;
     let (block, start) = loop {
         match arena.loan(4) {
-            Ok(room) => {
+            Ok(mut room) => {
                 room.deposit(0, &payload(call)).expect("the block has four bytes");
                 break room.commit();
             }
@@ -206,7 +206,7 @@ fn run_held(weak_sender: Weakening, weak_receiver: Weakening) -> HeldOutcome {
     let receiver = SharedArenaReceiver::new(&theirs, &lane.arena).unwrap();
     // How messages get from one side to the other is not what this model is about.
     let readers = [0, 1].map(|call| {
-        let loan = sender.loan(4).unwrap();
+        let mut loan = sender.loan(4).unwrap();
         loan.deposit(0, &payload(call)).unwrap();
         let (block, start) = loan.commit();
         let held: Held<_> = receiver.hold(block, start, 4).unwrap();
@@ -230,7 +230,7 @@ fn refill<M: SharedMemory>(
 ) -> Result<u32, ProtocolViolation> {
     loop {
         match sender.loan(4) {
-            Ok(loan) => {
+            Ok(mut loan) => {
                 loan.deposit(0, &payload(call)).expect("the block has four bytes");
                 return Ok(loan.commit().1);
             }

@@ -98,7 +98,7 @@ fn run(stamps: Stamps, weak: Weak) -> Outcome {
     let mut receiver =
         Receiver::new(&Weaken::new(&memory, weak.receiver), lane.mailbox, stamps).unwrap();
     let first = loom::thread::spawn(move || {
-        if let Ok(claim) = first.claim() {
+        if let Ok(mut claim) = first.claim() {
             claim.deposit(&payload(99)).expect("four bytes fit a slot");
         }
         Ok([send(&mut first, 0)?, send(&mut first, 1)?])
@@ -125,7 +125,7 @@ fn run(stamps: Stamps, weak: Weak) -> Outcome {
 /// Sends a call if a slot is free; returns it if it was sent.
 fn send(sender: &mut Shared, call: u32) -> Result<Option<u32>, ProtocolViolation> {
     match sender.claim() {
-        Ok(claim) => {
+        Ok(mut claim) => {
             claim.deposit(&payload(call)).expect("four bytes fit a slot");
             claim.publish(&message(call));
             Ok(Some(call))

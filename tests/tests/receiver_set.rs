@@ -350,3 +350,19 @@ fn violations_say_which_lane() {
     let error = LaneViolation { lane: 12, violation };
     assert_eq!(error.to_string(), format!("lane 12: {violation}"));
 }
+
+/// MBX-19: a set does not sleep on slots that it has finished with. A sender may wait for them.
+#[test]
+fn a_set_releases_before_it_parks() {
+    let mut set = ReceiverSet::new();
+    let mut source = Source::new(&mut set, 0, Stamps::On);
+    while source.send() {}
+    assert_eq!(source.sent, SLOTS);
+    while let Some((_, taken)) = set.take().unwrap() {
+        taken.finish();
+    }
+    assert!(!source.send(), "nothing is released yet");
+    let woken = set.park(&FutexBell, Until::default(), || false);
+    assert_eq!(woken, Ok(Woken::Ready), "the caller has the turn, to tell the sender");
+    assert!(source.send(), "the slots are released");
+}

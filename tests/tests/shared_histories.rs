@@ -83,7 +83,7 @@ impl History {
             Op::Send(handle) => {
                 let room = self.room();
                 match self.handles[handle % count].claim() {
-                    Ok(claim) => {
+                    Ok(mut claim) => {
                         assert!(room > 0, "a slot that was not released");
                         claim.deposit(&payload(self.next)).unwrap();
                         claim.publish(&message(self.next));
@@ -112,7 +112,7 @@ impl History {
             }
             Op::Abandon(handle) => {
                 let handle = &mut self.handles[handle % count];
-                if let Ok(claim) = handle.claim() {
+                if let Ok(mut claim) = handle.claim() {
                     claim.deposit(&[0xee; 4]).unwrap();
                 }
                 let mut batch = handle.batch();

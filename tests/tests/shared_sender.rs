@@ -213,7 +213,7 @@ fn a_thread_that_stops_in_a_claim_costs_one_slot() {
         let mut receiver = Receiver::new(&memory, lane(4).mailbox, stamps).unwrap();
         for round in 0..50 {
             for call in 0..3 {
-                let sent = other.claim().unwrap();
+                let mut sent = other.claim().unwrap();
                 assert_ne!(sent.slot(), claim.slot());
                 sent.deposit(&payload(3 * round + call)).unwrap();
                 sent.publish(&message(3 * round + call));
@@ -250,7 +250,7 @@ fn a_thread_that_stops_after_any_store_costs_one_slot() {
             let _other = first.clone();
             let done = until_stop(|| {
                 for call in 1000..1003 {
-                    let claim = first.claim().unwrap();
+                    let mut claim = first.claim().unwrap();
                     claim.deposit(&payload(call)).unwrap();
                     claim.publish(&message(call));
                 }
@@ -272,7 +272,7 @@ fn a_thread_that_stops_after_any_store_costs_one_slot() {
                     taken.push(read(found, false));
                 }
                 let mut free = 0;
-                while let Ok(claim) = second.claim() {
+                while let Ok(mut claim) = second.claim() {
                     claim.deposit(&payload(10 * call + free)).unwrap();
                     claim.publish(&message(10 * call + free));
                     sent.insert(10 * call + free);

@@ -142,7 +142,7 @@ fn traffic(ours: &FetchCount, theirs: &FetchCount, lane: &Lane, stamps: Stamps) 
     let mut blocks = ArenaReceiver::new(theirs, &lane.arena).unwrap();
     let mut waiter = Waiter::new(theirs, &lane.receiver, &lane.sender).unwrap();
     for call in 0..10 {
-        let room = arena.loan(65).unwrap();
+        let mut room = arena.loan(65).unwrap();
         room.deposit(0, &[7; 65]).unwrap();
         let (block, start) = room.commit();
         let claim = sender.claim().unwrap();

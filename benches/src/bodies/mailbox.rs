@@ -306,7 +306,7 @@ impl Carries for MailboxEnd {
             claim.deposit(payload).expect("it fits");
             (Tag::BYTES_INLINE, PayloadPlace::Inline { len })
         } else {
-            let loan = match self.arena_sender.loan(len) {
+            let mut loan = match self.arena_sender.loan(len) {
                 Ok(loan) => loan,
                 Err(ArenaError::Full) => return false,
                 Err(error) => panic!("{error}"),

@@ -127,7 +127,7 @@ fn copied<M: SharedMemory>(
     payload: &[u8],
 ) -> Result<PayloadPlace, Failure> {
     let len = u32::try_from(payload.len())?;
-    let loan = arena.loan(len)?;
+    let mut loan = arena.loan(len)?;
     loan.deposit(0, payload)?;
     let (block, start) = loan.commit();
     Ok(PayloadPlace::Arena { block, start, len })
@@ -141,7 +141,7 @@ fn loaned<M: SharedMemory>(
     len: u32,
     number: Option<u64>,
 ) -> Result<PayloadPlace, Failure> {
-    let loan = arena.loan(len)?;
+    let mut loan = arena.loan(len)?;
     if let Some(number) = number {
         loan.deposit(0, &number.to_le_bytes())?;
     }

@@ -13,7 +13,16 @@ use knit_proto::BlockIndex;
 /// A block for one payload. Dropping it gives the room back without a trace.
 ///
 /// Over memory of [`Mapped::assume_cooperative`](crate::Mapped::assume_cooperative) it derefs to the
-/// bytes asked for, which hold what was left there.
+/// bytes asked for, which hold what was left there. While such a slice is alive nothing is deposited:
+///
+/// ```compile_fail,E0502
+/// # use knit_ring::{HeapBlock, Loan, Mapped, Plain};
+/// fn aliased(loan: &mut Loan<'_, Mapped<HeapBlock, Plain>>) -> u8 {
+///     let view: &[u8] = &**loan;
+///     loan.deposit(0, b"other").unwrap();
+///     view[0]
+/// }
+/// ```
 #[must_use = "room that is dropped is given back"]
 pub struct Loan<'a, M: SharedMemory> {
     arena: &'a mut ArenaSender<M>,
@@ -45,7 +54,7 @@ impl<'a, M: SharedMemory> Loan<'a, M> {
     ///
     /// `at` is not a multiple of four, or the end lies outside the block's granules.
     #[inline]
-    pub fn deposit(&self, at: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
+    pub fn deposit(&mut self, at: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
         self.arena.deposit(self.block, at, bytes)
     }
 
@@ -150,7 +159,7 @@ impl<M: SharedMemory> OwnedLoan<M> {
     ///
     /// `at` is not a multiple of four, or the end lies outside the block's granules.
     #[inline]
-    pub fn deposit(&self, at: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
+    pub fn deposit(&mut self, at: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
         self.bytes.deposit(at, bytes)
     }
 

@@ -75,9 +75,12 @@ impl PeerDeath {
     #[cfg(feature = "mapped")]
     pub fn watch(&self, pidfd: impl AsFd) -> std::io::Result<()> {
         loop {
-            match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) {
+            let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, None) {
+                Ok(_) if fds[0].revents().contains(PollFlags::IN) => break,
                 Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => break,
+                // An error of the descriptor, or one that cannot be waited on: no death.
+                Ok(_) => return Err(Errno::INVAL.into()),
                 Err(errno) => return Err(errno.into()),
             }
         }

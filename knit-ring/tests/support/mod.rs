@@ -172,7 +172,7 @@ pub fn exchange_payloads<M: SharedMemory>(ours: &M, theirs: &M) {
             let data = content(call, arena_len(call) as usize);
             let (block, start) = loop {
                 match arena.loan(arena_len(call)) {
-                    Ok(room) => {
+                    Ok(mut room) => {
                         room.deposit(0, &data).unwrap();
                         break room.commit();
                     }

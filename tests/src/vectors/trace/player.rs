@@ -235,7 +235,7 @@ impl Player {
 
     fn allocate(&mut self, bytes: &[u8]) -> Value {
         match self.arena_sender.loan(super::step::len(bytes)) {
-            Ok(room) => {
+            Ok(mut room) => {
                 room.deposit(0, bytes).expect("the block is as long");
                 let (block, start) = room.commit();
                 json!({ "block": block.get(), "start": start })
