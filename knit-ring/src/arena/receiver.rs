@@ -84,7 +84,7 @@ impl<M: SharedMemory> fmt::Debug for ArenaReceiver<M> {
 /// let mut sender = ArenaSender::new(&memory, &layout.unwrap(), 0)?;
 /// let receiver = ArenaReceiver::new(&memory, &layout.unwrap())?.into_shared();
 ///
-/// let loan = sender.loan(1000)?;
+/// let mut loan = sender.loan(1000)?;
 /// loan.deposit(0, b"written in place")?;
 /// let (block, start) = loan.commit();
 /// // A message carries block, start and length to the receiver.
