@@ -4,9 +4,12 @@ use knit_codec::Payload;
 use knit_lanes::{HostLane, WorkerLane};
 use knit_proto::{
     CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_LINE_AT, HeaderFields,
-    LaneKind, Layout, PayloadPlace, RawHeader, Region, SlotHeader, Tag, Version, Word0, WordOffset,
+    LaneKind, Layout, PayloadPlace, RawHeader, Region, SlotHeader, Span, Tag, Version, Word0,
+    WordOffset,
 };
-use knit_ring::{HeapMemory, Sender, SharedMemory, SharedWord, Stamps, create_segment};
+use knit_ring::{
+    AbortSender, HeapMemory, Sender, SharedMemory, SharedWord, Stamps, create_segment,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -79,6 +82,18 @@ fn the_control_line_of_the_lanes_chapter() {
     assert_eq!(example.len(), 32);
     for (at, byte) in example {
         assert_eq!(byte, byte_at(&memory, line + at), "byte {at}");
+    }
+}
+
+#[test]
+fn the_abort_bits_of_the_lanes_chapter() {
+    let memory = HeapMemory::zeroed(64).unwrap();
+    let mut host = AbortSender::new(&memory, Span::new(0, 8).unwrap()).unwrap();
+    assert!(host.set(33));
+    let example = example("lanes.md", "abort bits");
+    assert_eq!(example.len(), 8);
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, at), "byte {at}");
     }
 }
 

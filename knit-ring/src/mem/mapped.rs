@@ -293,9 +293,11 @@ impl<B: Backing> CooperativeBytes for MappedBytes<B, Plain> {
         // - readable bytes in one mapping for the lifetime: `slice_at` showed that they lie inside,
         //   and `owner` is alive as long as `self` (M1); not null; any alignment of bytes;
         // - initialised bytes: a mapping or an allocation of zeros (M1);
-        // - no write for the lifetime: the promise of `assume_cooperative`: only a message that is
-        //   held asks (A2), its block is live as long as the slice (A3), and so the sender leaves
-        //   its bytes alone (A1); E1 orders the sender's writes before;
+        // - no write for the lifetime: a message that is held asks, or a loan (A2). The block of a held
+        //   message is live as long as the slice (A3), and so the sender leaves its bytes alone (A1);
+        //   E1 orders the sender's writes before. The block of a loan is this party's alone until it is
+        //   committed, and a loan is written through an exclusive reference only, while the slice
+        //   borrows it;
         // - at most `isize::MAX` bytes: an allocation has no more.
         Ok(unsafe { core::slice::from_raw_parts(first.as_ptr(), len as usize) })
     }
