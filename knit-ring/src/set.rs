@@ -10,14 +10,15 @@ use knit_proto::ProtocolViolation;
 ///
 /// # Fairness
 ///
-/// The set goes round: it looks at the lane behind the one that it served last first, takes one
-/// message, and goes on from there. With *N* lanes, of a lane that has a message pending,
+/// The set goes round. It stays with a lane while messages of it come one after the other, up to
+/// [`Self::BURST`] of them, and goes on to the next: a lane that has been left alone for a while is a
+/// few cache misses away. With *N* lanes, of a lane that has a message pending,
 ///
-/// - [`Self::take`] serves at most *N* - 1 messages of others before one of that lane, whatever the
-///   others send;
+/// - [`Self::take`] serves at most `BURST` (*N* - 1) messages of others before one of that lane,
+///   whatever the others send;
 /// - [`Self::poll`] does the same where the lane's sender stamps its slots and fills them in ascending
-///   order. Where it does not, the lane's receiver looks at the publish word in every 64th poll, so
-///   that at most 64 (*N* - 1) messages of others go before.
+///   order. Where it does not, the lane's receiver looks at the publish word in every 64th poll, and a
+///   turn of the set polls it once, so that at most 64 `BURST` (*N* - 1) messages of others go before.
 ///
 /// Both bounds hold for each message, in the order in which its lane is taken from. A lane that is
 /// added or removed meanwhile counts while it is there.
@@ -58,6 +59,8 @@ pub struct ReceiverSet<M: SharedMemory> {
     lanes: Vec<Entry<M>>,
     /// Index of the lane to look at first.
     next: usize,
+    /// How many more messages of that lane may come before the turn of the one behind it.
+    left: u32,
 }
 
 /// What a [`ReceiverSet`] has of a lane.
@@ -100,10 +103,14 @@ pub struct LaneTaken {
 }
 
 impl<M: SharedMemory> ReceiverSet<M> {
+    /// Most messages of one lane that are served in a row while others wait: as many as a mailbox
+    /// holds.
+    pub const BURST: u32 = knit_proto::SLOTS;
+
     /// A set without lanes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { lanes: Vec::new(), next: 0 }
+        Self { lanes: Vec::new(), next: 0, left: Self::BURST }
     }
 
     /// Adds a lane under a key of the caller's choice. It is looked at after the others.
@@ -132,6 +139,8 @@ impl<M: SharedMemory> ReceiverSet<M> {
         let mut entry = self.lanes.remove(index);
         if index < self.next {
             self.next -= 1;
+        } else if index == self.next {
+            self.left = Self::BURST;
         }
         if self.next == self.lanes.len() {
             self.next = 0;
@@ -309,18 +318,20 @@ impl<M: SharedMemory> ReceiverSet<M> {
         look: impl Fn(&'s mut Receiver<M>) -> Result<Option<Taken<'s, M>>, ProtocolViolation>,
     ) -> Result<Option<(usize, Taken<'s, M>)>, LaneViolation> {
         let count = self.lanes.len();
-        let next = &mut self.next;
+        let (next, left) = (&mut self.next, &mut self.left);
         let (before, from) = self.lanes.split_at_mut(*next);
-        let mut index = *next;
+        let mut behind = *next;
         for entry in from.iter_mut().chain(before) {
-            index = if index + 1 == count { 0 } else { index + 1 };
+            let index = behind;
+            behind = if index + 1 == count { 0 } else { index + 1 };
             if entry.poisoned {
                 continue;
             }
             match look(&mut entry.lane.receiver) {
                 Ok(None) => {}
                 Ok(Some(taken)) => {
-                    *next = index;
+                    let rest = if index == *next { *left } else { Self::BURST } - 1;
+                    (*next, *left) = if rest == 0 { (behind, Self::BURST) } else { (index, rest) };
                     return Ok(Some((entry.key, taken)));
                 }
                 Err(violation) => {

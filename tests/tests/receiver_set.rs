@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 const SLOTS: u32 = 4;
 /// Polls of a receiver between two looks at the publish word.
 const POLLS_PER_LOOK: u32 = 64;
+const BURST: u32 = ReceiverSet::<Memory>::BURST;
 
 type Memory = Mapped<HeapBlock>;
 
@@ -100,7 +101,9 @@ fn flooded(lanes: usize, by: By, quiet_stamps: Stamps) -> u32 {
         (0..lanes).map(|key| (key, Source::new(&mut set, key, Stamps::On))).collect();
     sources.insert(quiet, Source::new(&mut set, quiet, quiet_stamps));
     let mut longest = 0;
-    for round in 0..2000_u32 {
+    // So many that the quiet lane is served a dozen times at least.
+    let looks = if by == By::Poll && quiet_stamps == Stamps::Off { POLLS_PER_LOOK } else { 1 };
+    for round in 0..12 * looks * BURST * lanes.max(4) as u32 {
         for key in 0..lanes {
             while sources.get_mut(&key).unwrap().send() {}
         }
@@ -111,21 +114,46 @@ fn flooded(lanes: usize, by: By, quiet_stamps: Stamps) -> u32 {
         serve(&mut set, &mut sources, by).expect("the others always have one");
         longest = longest.max(sources[&quiet].others);
         let flooding = (0..lanes).map(|key| sources[&key].others).max().unwrap();
-        assert!(flooding <= lanes as u32, "{flooding} of others before a flooding lane");
+        assert!(flooding <= BURST * lanes as u32, "{flooding} of others before a flooding lane");
     }
     assert!(sources[&quiet].sent > 10);
     longest
 }
 
 #[test]
-fn no_lane_waits_for_more_than_one_message_of_each_other() {
+fn no_lane_waits_for_more_than_a_burst_of_each_other() {
     for lanes in [1, 2, 3, 7] {
+        let bound = BURST * lanes as u32;
         for by in [By::Poll, By::Take] {
             let longest = flooded(lanes, by, Stamps::On);
-            assert!(longest <= lanes as u32, "{longest} of others, {lanes} other lanes, {by:?}");
+            assert!(longest <= bound, "{longest} of others, {lanes} other lanes, {by:?}");
+            assert!(longest > lanes as u32, "{longest} of others: no lane had a burst");
         }
         let longest = flooded(lanes, By::Take, Stamps::Off);
-        assert!(longest <= lanes as u32, "{longest} of others, {lanes} other lanes, no stamps");
+        assert!(longest <= bound, "{longest} of others, {lanes} other lanes, no stamps");
+    }
+}
+
+/// A lane that always has a message is served a burst, no more and no less, then the next.
+#[test]
+fn lanes_that_never_run_dry_have_a_burst_each() {
+    for by in [By::Poll, By::Take] {
+        let mut set = ReceiverSet::new();
+        let mut sources: BTreeMap<_, _> =
+            (0..3).map(|key| (key, Source::new(&mut set, key, Stamps::On))).collect();
+        let mut turns: Vec<(usize, u32)> = Vec::new();
+        for _ in 0..7 * BURST {
+            for source in sources.values_mut() {
+                while source.send() {}
+            }
+            let served = serve(&mut set, &mut sources, by).expect("every lane has one");
+            match turns.last_mut() {
+                Some((key, count)) if *key == served => *count += 1,
+                _ => turns.push((served, 1)),
+            }
+        }
+        let expected: Vec<_> = (0..7).map(|turn| (turn % 3, BURST)).collect();
+        assert_eq!(turns, expected, "{by:?}");
     }
 }
 
@@ -134,9 +162,10 @@ fn no_lane_waits_for_more_than_one_message_of_each_other() {
 fn a_lane_without_stamps_is_polled_within_its_bound() {
     for lanes in [1, 2, 3] {
         let longest = flooded(lanes, By::Poll, Stamps::Off);
-        let bound = POLLS_PER_LOOK * lanes as u32;
+        let bound = POLLS_PER_LOOK * BURST * lanes as u32;
         assert!(longest <= bound, "{longest} of others, {lanes} other lanes");
-        assert!(longest > lanes as u32, "the stamps were missed: the bound is needed");
+        let with_stamps = BURST * lanes as u32;
+        assert!(longest > with_stamps, "the stamps were missed: the bound is needed");
     }
 }
 
@@ -203,7 +232,7 @@ fn run(ops: &[Op]) {
             }
             others.extend(sources.keys().filter(|other| *other != key));
             // What `poll` misses at most, once for each of its looks.
-            let bound = others.len() as u32 * POLLS_PER_LOOK;
+            let bound = others.len() as u32 * POLLS_PER_LOOK * BURST;
             assert!(source.others <= bound, "lane {key}: {} of others", source.others);
         }
         met.retain(|key, _| sources.contains_key(key));
@@ -231,7 +260,7 @@ fn lanes_are_served_in_turn_while_others_come_and_go() {
     let mut sources = BTreeMap::new();
     let add = |set: &mut ReceiverSet<Memory>, sources: &mut BTreeMap<usize, Source>, key| {
         let mut source = Source::new(set, key, Stamps::On);
-        while source.send() {}
+        source.send();
         sources.insert(key, source);
     };
     for key in [10, 20, 30] {
@@ -239,18 +268,46 @@ fn lanes_are_served_in_turn_while_others_come_and_go() {
     }
     let mut order = Vec::new();
     for step in 0..8 {
-        order.extend(serve(&mut set, &mut sources, By::Take));
+        let served = serve(&mut set, &mut sources, By::Take);
+        // A lane whose turn is over has its next message.
+        if let Some(source) = order.last().and_then(|before| sources.get_mut(before)) {
+            source.send();
+        }
+        order.extend(served);
         match step {
-            // Lane 20 is next: the new one comes after 10.
+            // It is the turn of lane 10: the new one comes after 30.
             0 => add(&mut set, &mut sources, 40),
-            // Lane 40 is next, and goes.
+            // It is the turn of lane 40, which goes.
             3 => drop((set.remove(40), sources.remove(&40))),
-            // Lane 20 has just been served.
+            // As for lane 40.
             5 => drop((set.remove(20), sources.remove(&20))),
             _ => {}
         }
     }
-    assert_eq!(order, [10, 20, 30, 10, 20, 30, 10, 30]);
+    assert_eq!(order, [10, 20, 30, 40, 10, 20, 30, 10]);
+}
+
+/// The lane behind one that goes in the middle of its turn has a whole burst.
+#[test]
+fn a_lane_that_goes_leaves_its_turn_to_nobody() {
+    let mut set = ReceiverSet::new();
+    let mut sources: BTreeMap<_, _> =
+        (0..3).map(|key| (key, Source::new(&mut set, key, Stamps::On))).collect();
+    let mut next = |set: &mut ReceiverSet<Memory>, sources: &mut BTreeMap<usize, Source>| {
+        for source in sources.values_mut() {
+            while source.send() {}
+        }
+        serve(set, sources, By::Take).expect("every lane has one")
+    };
+    for _ in 1..BURST {
+        assert_eq!(next(&mut set, &mut sources), 0);
+    }
+    drop((set.remove(0), sources.remove(&0)));
+    for key in [1, 2, 1] {
+        for _ in 0..BURST {
+            assert_eq!(next(&mut set, &mut sources), key);
+        }
+    }
 }
 
 #[test]
