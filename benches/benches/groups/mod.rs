@@ -65,8 +65,14 @@ pub fn contended<Q: Queue>(criterion: &mut Criterion, group: &str, cpus: &Cpus, 
             bencher.iter_custom(|messages| {
                 // As many of each sender, so that it can be one or two more than asked for.
                 let each = messages.div_ceil(count as u64);
-                let time =
-                    queue::contended(cpus, &mut senders, &mut receiver, each, queue.keeps_order());
+                let time = queue::contended(
+                    cpus,
+                    &mut senders,
+                    &mut receiver,
+                    each,
+                    1,
+                    queue.keeps_order(),
+                );
                 together::scaled(time, messages, each * count as u64)
             });
         });

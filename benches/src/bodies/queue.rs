@@ -97,25 +97,7 @@ pub fn stream(
     messages: u64,
     batch: u64,
 ) -> Duration {
-    let send: Part<'_> = Box::new(|| {
-        if batch == 1 {
-            for number in 0..messages {
-                sender.send_waiting(number);
-            }
-            return;
-        }
-        let mut next = 0;
-        while next < messages {
-            let end = messages.min(next + batch);
-            let mut wait = Wait::new();
-            while next < end {
-                match sender.send_some(next..end) {
-                    0 => wait.moment(),
-                    sent => next += sent,
-                }
-            }
-        }
-    });
+    let send: Part<'_> = Box::new(|| send_all(sender, 0..messages, batch));
     timed(cpus, vec![send], || {
         let mut expected = 0;
         while expected < messages {
@@ -131,8 +113,29 @@ pub fn stream(
     })
 }
 
-/// Sends `messages` numbers from each of `senders`, and returns how long it took until the last one
-/// was received. The senders share a processor.
+/// Sends all of `numbers`, `batch` at a time.
+fn send_all(sender: &mut impl Sends, numbers: Range<u64>, batch: u64) {
+    if batch == 1 {
+        for number in numbers {
+            sender.send_waiting(number);
+        }
+        return;
+    }
+    let mut next = numbers.start;
+    while next < numbers.end {
+        let end = numbers.end.min(next + batch);
+        let mut wait = Wait::new();
+        while next < end {
+            match sender.send_some(next..end) {
+                0 => wait.moment(),
+                sent => next += sent,
+            }
+        }
+    }
+}
+
+/// Sends `messages` numbers from each of `senders`, `batch` at a time, and returns how long it took
+/// until the last one was received. The senders share a processor.
 ///
 /// The numbers of each sender are counted and summed up; where the queue `keeps_order`, each is also
 /// checked for its turn.
@@ -145,16 +148,14 @@ pub fn contended<S: Sends>(
     senders: &mut [S],
     receiver: &mut impl Receives,
     messages: u64,
+    batch: u64,
     keeps_order: bool,
 ) -> Duration {
     let mut tallies = vec![Tally::default(); senders.len()];
     let mut rest = messages * senders.len() as u64;
     let parts = senders.iter_mut().zip(0_u64..).map(|(sender, index)| {
-        let send = move || {
-            for turn in 0..messages {
-                sender.send_waiting(index << TURN_BITS | turn);
-            }
-        };
+        let first = index << TURN_BITS;
+        let send = move || send_all(sender, first..first + messages, batch);
         Box::new(send) as Part<'_>
     });
     let time = timed(cpus, parts.collect(), || {
@@ -275,7 +276,9 @@ pub fn check<Q: Queue>(cpus: &Cpus, queue: &Q) {
     }
     assert_eq!(receiver.receive(), None, "{}: more came than was sent", queue.name());
     if let Some((mut senders, mut receiver)) = queue.start(2) {
-        contended(cpus, &mut senders, &mut receiver, MESSAGES, queue.keeps_order());
+        for batch in [1, 8] {
+            contended(cpus, &mut senders, &mut receiver, MESSAGES, batch, queue.keeps_order());
+        }
         assert_eq!(receiver.receive(), None, "{}: more came than was sent", queue.name());
     }
     let (mut here, mut there) = duplex(queue);

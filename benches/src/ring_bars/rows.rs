@@ -40,8 +40,14 @@ pub fn all() -> Vec<Row> {
         rate("stream/batch_8", one_way(EIGHT, 8), per_slot(), Bar::AtLeast(1.0)),
         rate("stream/batch_16", one_way(EIGHT, 16), per_slot(), Bar::AtLeast(1.0)),
         rate("mpsc/1_sender", one_way(SharedMailbox, 1), one_sender(), Bar::AtLeast(0.6)),
-        rate("mpsc/2_senders", senders(SharedMailbox, 2), Reference::Nothing, Bar::Millions(60.0)),
-        rate("mpsc/2_lanes", senders(SetOfMailboxes, 2), one_sender(), Bar::AtLeast(0.6)),
+        rate("mpsc/2_senders", senders(SharedMailbox, 1), Reference::Nothing, Bar::Millions(60.0)),
+        rate(
+            "mpsc/2_senders/batch_8",
+            senders(SharedMailbox, 8),
+            Reference::Nothing,
+            Bar::Millions(60.0),
+        ),
+        rate("mpsc/2_lanes", senders(SetOfMailboxes, 1), one_sender(), Bar::AtLeast(0.6)),
         rate("call/32_in_flight", in_flight(), Reference::PingPong, Bar::AtLeast(2.0)),
         time(
             "call/parked",
@@ -123,15 +129,16 @@ fn fastest<Q: Queue + Copy + 'static>(queues: &'static [Q]) -> Measured {
     })
 }
 
-/// Numbers from several threads that share a processor to one.
-fn senders<Q: Queue + 'static>(queue: Q, count: u64) -> Measured {
+/// Numbers from two threads that share a processor to one, `batch` at a time.
+fn senders<Q: Queue + 'static>(queue: Q, batch: u64) -> Measured {
     Measured::new(move |plan| {
         queue::check(&plan.cpus, &queue);
-        let (mut senders, mut receiver) = start(&queue, count as usize)?;
+        let (mut senders, mut receiver) = start(&queue, 2)?;
+        let order = queue.keeps_order();
         let time = per_message(plan, |cpus, messages| {
-            queue::contended(cpus, &mut senders, &mut receiver, messages, queue.keeps_order())
+            queue::contended(cpus, &mut senders, &mut receiver, messages, batch, order)
         });
-        Ok(time / count as f64)
+        Ok(time / 2.0)
     })
 }
 
