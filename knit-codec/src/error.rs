@@ -5,18 +5,15 @@ use core::fmt;
 
 use knit_proto::Tag;
 
+use crate::Excess;
+
 /// Why a value could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The payload would exceed [`Limits::payload`](crate::Limits::payload).
-    #[error("payload of {actual} bytes exceeds the limit of {limit} bytes")]
-    TooLong {
-        /// Length, in bytes; for an error value, the length at which encoding stopped.
-        actual: usize,
-        /// The limit, in bytes.
-        limit: u32,
-    },
+    /// The value exceeds a limit on its size.
+    #[error(transparent)]
+    TooLong(#[from] Excess),
     /// The text is not one JSON document, or the value has no JSON form.
     #[error("not JSON: {reason}")]
     Json {
@@ -35,11 +32,24 @@ pub enum EncodeError {
         /// The limit, in causes.
         limit: u32,
     },
-    /// An unsigned integer exceeds `i64::MAX`, the largest 64-bit bigint.
-    #[error("integer {value} is beyond the range of a 64-bit bigint, -2^63 to 2^63-1")]
-    Range {
-        /// The integer.
-        value: u64,
+    /// A codec id that the protocol reserves for values of its own. PAY-21.
+    #[error(
+        "the codec id `{codec}` is reserved: values of it have a type of their own or cannot be sent"
+    )]
+    ReservedCodec {
+        /// The codec id.
+        codec: String,
+    },
+    /// A time that is further from 1970 than a date can be: 8.64e15 ms either way.
+    #[error("the time is out of the range of dates, 8.64e15 ms before and after 1970")]
+    DateRange,
+    /// A value of a user's codec could not be turned into metadata.
+    #[error("codec `{codec}`: {reason}")]
+    External {
+        /// The codec id.
+        codec: &'static str,
+        /// What the codec said.
+        reason: String,
     },
 }
 
@@ -57,9 +67,12 @@ impl EncodeError {
     #[must_use]
     pub const fn code(&self) -> Option<&'static str> {
         match self {
-            Self::TooLong { .. } | Self::CauseChain { .. } => Some("KNT_ERROR_3"),
+            Self::TooLong(_)
+            | Self::CauseChain { .. }
+            | Self::ReservedCodec { .. }
+            | Self::External { .. } => Some("KNT_ERROR_3"),
             Self::Json { .. } | Self::Nesting { .. } => Some("KNT_ERROR_2"),
-            Self::Range { .. } => None,
+            Self::DateRange => None,
         }
     }
 }
@@ -76,20 +89,15 @@ pub enum DecodeError {
         /// What the payload is.
         found: Tag,
     },
-    /// The protocol assigns the tag, this crate does not decode it.
-    #[error("payload of unsupported type: {0}")]
-    UnsupportedTag(Tag),
+    /// The tag stands for addresses of one process, which say nothing in another one. PAY-3.
+    #[error("{0} cannot be sent through a lane")]
+    LocalTag(Tag),
     /// The protocol does not assign the tag. PAY-1.
     #[error("unassigned payload tag {0}")]
     UnassignedTag(u32),
-    /// The payload exceeds [`Limits::payload`](crate::Limits::payload).
-    #[error("payload of {actual} bytes exceeds the limit of {limit} bytes")]
-    TooLong {
-        /// Length, in bytes.
-        actual: usize,
-        /// The limit, in bytes.
-        limit: u32,
-    },
+    /// The payload exceeds a limit on its size.
+    #[error(transparent)]
+    TooLong(#[from] Excess),
     /// Text is not UTF-8.
     #[error("text is not UTF-8 after byte {valid_up_to}")]
     Utf8 {
@@ -116,6 +124,50 @@ pub enum DecodeError {
     CauseChain {
         /// The limit, in causes.
         limit: u32,
+    },
+    /// The length of an array is no whole number of elements.
+    #[error("{tag} of {len} bytes is no whole number of elements of {element} bytes")]
+    ElementSize {
+        /// What the payload is.
+        tag: Tag,
+        /// Its length in bytes.
+        len: usize,
+        /// Length of an element in bytes.
+        element: usize,
+    },
+    /// The sign byte of a bigint is missing, or neither 0 nor 1.
+    #[error("the sign of a bigint is {}", SignByte(*found))]
+    BigIntSign {
+        /// The sign byte.
+        found: Option<u8>,
+    },
+    /// An external payload is not `[codec id, metadata]`.
+    #[error("text of an external payload is not a JSON array of a string and one more element")]
+    ExternalShape,
+    /// A shared buffer is not described by eight words.
+    #[error("a shared buffer is described by {len} bytes instead of 32")]
+    SharedBufferLength {
+        /// Number of bytes.
+        len: usize,
+    },
+    /// A date is invalid, or out of the range of the type asked for.
+    #[error("the date is invalid or out of range")]
+    DateRange,
+    /// An external payload is of another codec than was asked for, or of none that is registered.
+    #[error("external payload of codec `{found}`, expected {expected}")]
+    Codec {
+        /// What was asked for.
+        expected: String,
+        /// Codec id of the payload.
+        found: String,
+    },
+    /// A user's codec refused the metadata of a payload.
+    #[error("codec `{codec}`: {reason}")]
+    External {
+        /// The codec id.
+        codec: String,
+        /// What the codec said.
+        reason: String,
     },
     /// A number or bigint is not a value of the integer type asked for.
     #[error("{found} is not {expected}")]
@@ -150,13 +202,22 @@ impl DecodeError {
     const fn entry(&self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::UnassignedTag(_) => ("unassigned_tag", "PAY-1"),
-            Self::TooLong { .. } => ("too_long", "PAY-24"),
+            Self::TooLong(_) => ("too_long", "PAY-24"),
             Self::Utf8 { .. } => ("utf8", "PAY-8"),
             Self::Json { .. } => ("json", "PAY-13"),
             Self::Nesting { .. } => ("nesting", "PAY-14"),
             Self::ErrorShape => ("error_shape", "PAY-16"),
             Self::CauseChain { .. } => ("cause_chain", "PAY-17"),
-            Self::WrongType { .. } | Self::UnsupportedTag(_) | Self::Range { .. } => return None,
+            Self::ElementSize { .. } => ("element_size", "PAY-15"),
+            Self::BigIntSign { .. } => ("bigint_sign", "PAY-12"),
+            Self::ExternalShape => ("external_shape", "PAY-21"),
+            Self::SharedBufferLength { .. } => ("shared_buffer_length", "PAY-22"),
+            Self::LocalTag(_) => ("local_tag", "PAY-3"),
+            Self::WrongType { .. }
+            | Self::DateRange
+            | Self::Codec { .. }
+            | Self::External { .. }
+            | Self::Range { .. } => return None,
         })
     }
 }
@@ -166,16 +227,36 @@ impl DecodeError {
 pub enum Numeric {
     /// A number.
     Number(f64),
-    /// A 64-bit bigint.
+    /// A bigint in the range of `i64`.
     BigInt(i64),
+    /// A bigint beyond that.
+    Long {
+        /// Whether it is below zero.
+        negative: bool,
+        /// Bits of its magnitude.
+        bits: u64,
+    },
 }
 
 impl fmt::Display for Numeric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             // `Debug` keeps 1e300 short; `Display` writes all its digits.
             Self::Number(number) => write!(f, "number {number:?}"),
             Self::BigInt(integer) => write!(f, "bigint {integer}"),
+            Self::Long { negative: false, bits } => write!(f, "bigint of {bits} bits"),
+            Self::Long { negative: true, bits } => write!(f, "negative bigint of {bits} bits"),
+        }
+    }
+}
+
+struct SignByte(Option<u8>);
+
+impl fmt::Display for SignByte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(byte) => write!(f, "{byte}, neither 0 nor 1"),
+            None => f.write_str("missing"),
         }
     }
 }

@@ -7,12 +7,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use knit_proto::Tag;
 use serde_core::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::codec::fits;
 use crate::error_value::DEFAULT_NAME;
 use crate::json::{self, JsonFault};
+use crate::json_string::JsonString;
 use crate::{Cause, DecodeError, EncodeError, ErrorValue, Limits};
 
 /// The text of `error`.
@@ -36,7 +38,7 @@ pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, Encod
             push_string(&mut text, stack, limits)?;
         }
         if let Some(Cause::Value(value)) = error.cause() {
-            fits(text.len().saturating_add(value.len()), limits)?;
+            fits(Tag::ERROR, text.len().saturating_add(value.len()), limits)?;
             json::check(value, limits.depth - levels).map_err(|fault| match fault {
                 JsonFault::Nesting { .. } => EncodeError::Nesting { limit: limits.depth },
                 other => other.into(),
@@ -48,13 +50,13 @@ pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, Encod
     for _ in 0..levels {
         text.push('}');
     }
-    fits(text.len(), limits)?;
+    fits(Tag::ERROR, text.len(), limits)?;
     Ok(text)
 }
 
 fn push_string(text: &mut String, part: &str, limits: &Limits) -> Result<(), EncodeError> {
     // Escapes only lengthen a string, so what does not fit now never will.
-    fits(text.len().saturating_add(part.len()), limits)?;
+    fits(Tag::ERROR, text.len().saturating_add(part.len()), limits)?;
     text.push_str(&serde_json::to_string(part).map_err(JsonFault::from)?);
     Ok(())
 }
@@ -136,7 +138,7 @@ impl<'a> Visitor<'a> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
         let mut members = Members::default();
-        while let Some(key) = map.next_key_seed(Text)? {
+        while let Some(key) = map.next_key_seed(JsonString)? {
             let member = match key.as_str() {
                 "name" => &mut members.name,
                 "message" => &mut members.message,
@@ -153,30 +155,6 @@ impl<'a> Visitor<'a> for MembersVisitor {
     }
 }
 
-/// A JSON string, read as bytes: `serde_json` refuses unpaired surrogates in strings, but gives
-/// them as three bytes each, in the manner of UTF-8, in bytes.
-struct Text;
-
-impl<'a> DeserializeSeed<'a> for Text {
-    type Value = String;
-
-    fn deserialize<D: Deserializer<'a>>(self, from: D) -> Result<String, D::Error> {
-        from.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for Text {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-        Ok(replace_surrogates(bytes))
-    }
-}
-
 fn is_string(member: Option<&str>) -> bool {
     member.is_some_and(|text| text.starts_with('"'))
 }
@@ -185,27 +163,11 @@ fn is_string(member: Option<&str>) -> bool {
 fn read_string(member: Option<&str>) -> Result<Option<String>, JsonFault> {
     match member {
         Some(text) if text.starts_with('"') => {
-            Ok(Some(Text.deserialize(&mut serde_json::Deserializer::from_str(text))?))
+            Ok(Some(JsonString.deserialize(&mut serde_json::Deserializer::from_str(text))?))
         }
         _ => Ok(None),
     }
 }
-
-/// Text of `bytes`, in which the only faults against UTF-8 are surrogates of three bytes each.
-fn replace_surrogates(mut bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    while let Err(fault) = core::str::from_utf8(bytes) {
-        let (valid, rest) = bytes.split_at(fault.valid_up_to());
-        text.push_str(&String::from_utf8_lossy(valid));
-        text.push(char::REPLACEMENT_CHARACTER);
-        bytes = rest.get(SURROGATE_BYTES..).unwrap_or_default();
-    }
-    text.push_str(&String::from_utf8_lossy(bytes));
-    text
-}
-
-/// Length of a surrogate in the manner of UTF-8, in bytes.
-const SURROGATE_BYTES: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -319,7 +281,7 @@ mod tests {
         assert!(write(&error, &LIMITS.with_payload(exact)).is_ok());
         for limit in 0..exact {
             let refused = write(&error, &LIMITS.with_payload(limit));
-            assert!(matches!(refused, Err(EncodeError::TooLong { .. })), "{limit}: {refused:?}");
+            assert!(matches!(refused, Err(EncodeError::TooLong(_))), "{limit}: {refused:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 
 use serde_core::de::IgnoredAny;
 
-use crate::codec::{JSON, fits, utf8};
+use crate::codec::{JSON, fits_text};
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
 
 /// JSON text, to be parsed elsewhere.
@@ -55,7 +55,7 @@ pub(crate) fn encode_text<'a>(
     text: Cow<'a, str>,
     limits: &Limits,
 ) -> Result<Payload<'a>, EncodeError> {
-    fits(text.len(), limits)?;
+    fits_text(JSON.tag(text.len()), text.len(), limits)?;
     check(&text, limits.depth)?;
     match text {
         Cow::Borrowed(text) => JSON.payload(text.as_bytes(), limits),
@@ -69,7 +69,7 @@ pub(crate) fn decode_text<'a>(
     expected: &'static str,
     limits: &Limits,
 ) -> Result<Cow<'a, str>, DecodeError> {
-    let text = utf8(JSON.bytes_of(payload, expected, limits)?)?;
+    let text = JSON.text_of(payload, expected, limits)?;
     check(&text, limits.depth)?;
     Ok(text)
 }

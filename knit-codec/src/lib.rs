@@ -9,11 +9,19 @@
 //! | `()`, `None` | undefined |
 //! | `bool` | true, false |
 //! | `f64`, `f32`, integers of at most 32 bits | number |
-//! | `i64`, `u64`, `isize`, `usize` | bigint |
+//! | wider integers, `isize`, `usize`, [`BigInt`], those of `num-bigint` (feature) | bigint |
 //! | `String`, `&str`, `Box<str>`, `Cow<str>` | string |
-//! | `Vec<u8>`, `&[u8]` | bytes (`Uint8Array`) |
-//! | [`JsonText`], `Json<T>` (feature `serde`) | JSON |
+//! | [`Symbol`] | global symbol |
+//! | [`JsonText`], `Json<T>` and tuples (feature `serde`) | JSON |
+//! | [`Date`], `SystemTime` (feature `std`) | date |
+//! | `Vec<u8>`, `&[u8]`, `Box<[u8]>`, `Cow<[u8]>` | bytes (`Uint8Array`) |
+//! | [`ArrayBuffer`], [`NodeBuffer`], [`DataView`] | the same bytes under other types |
+//! | `Vec<i32>`, `Vec<i64>`, `Vec<u64>`, `Vec<f64>`, slices, boxes and `Cow` of them | typed array |
+//! | [`Numbers`] | plain array of numbers |
 //! | [`ErrorValue`] | error with its cause chain |
+//! | [`Envelope`] | header with a body |
+//! | [`External`], [`Coded`] | value of a codec of users |
+//! | [`SharedBufferRef`] | part of a shared buffer |
 //! | [`Value`] | any of these |
 //!
 //! The bytes may come from a hostile peer. Every [`Decode`] gives a value or a typed error for any
@@ -37,30 +45,52 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
+mod arrays;
 mod basic;
+mod bigint;
 mod bytes;
 mod codec;
+mod codecs;
+mod date;
+mod envelope;
 mod error;
 mod error_text;
 mod error_value;
+mod external;
 mod json;
+mod json_string;
 mod limits;
+#[cfg(feature = "num-bigint")]
+mod num_bigint;
 mod number;
 mod payload;
 mod reply;
+mod shared_buffer;
+mod symbol;
 mod text;
 #[cfg(feature = "serde")]
 mod typed;
 mod value;
 
-pub use codec::{Decode, Encode};
+pub use arrays::Numbers;
+pub use bigint::{BigInt, IntegerRange};
+pub use bytes::{ArrayBuffer, DataView, NodeBuffer};
+pub use codec::{Decode, DecodeBorrowed, Encode};
+pub use codecs::{Codecs, Coded, ExternalCodec};
+pub use date::Date;
+pub use envelope::{Body, Envelope, Header};
 pub use error::{DecodeError, EncodeError, Numeric};
 pub use error_value::{Cause, Chain, ErrorValue};
+pub use external::External;
 pub use json::JsonText;
-pub use limits::Limits;
+pub use limits::{Excess, LimitKind, Limits};
 pub use payload::{INLINE_BYTES, Payload};
 pub use reply::{Reply, ReplyError};
+pub use shared_buffer::SharedBufferRef;
+pub use symbol::Symbol;
 #[cfg(feature = "serde")]
 pub use typed::Json;
 pub use value::Value;

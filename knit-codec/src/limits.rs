@@ -1,9 +1,13 @@
 //! Bounds on what is encoded and decoded.
 
+use core::fmt;
+
+use knit_proto::Tag;
+
 /// Bounds on what is encoded and decoded. H21.
 ///
 /// Both directions obey the same limits, so what one end may encode, an end with equal limits may
-/// decode.
+/// decode. Every limit is checked before anything of the size in question is allocated.
 ///
 /// # Examples
 ///
@@ -13,14 +17,26 @@
 ///
 /// let limits = Limits::default().with_payload(2);
 /// let payload = Payload::bytes(Tag::STRING_INLINE, b"abc".as_slice());
-/// let refused = String::decode(payload, &limits);
-/// assert_eq!(refused, Err(DecodeError::TooLong { actual: 3, limit: 2 }));
+/// let refused = String::decode(payload, &limits).unwrap_err();
+/// let DecodeError::TooLong(excess) = &refused else { panic!("{refused}") };
+/// assert_eq!((excess.actual, excess.most), (3, 2));
+/// assert_eq!(
+///     refused.to_string(),
+///     "string (tag 15) of 3 bytes exceeds the payload limit of 2 bytes"
+/// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Longest payload, in bytes; 8 MiB by default.
     pub payload: u32,
+    /// Longest string, symbol or JSON text, in bytes; by default whatever a payload holds.
+    pub text: u32,
+    /// Most elements of an array of numbers; by default whatever a payload holds.
+    pub elements: u32,
+    /// Longest bigint, in limbs of 64 bits; 131 072 (1 MiB) by default. Turning one into decimal
+    /// digits takes time that grows with the square of its length.
+    pub limbs: u32,
     /// Most errors below the outermost one in a cause chain; 16 by default. Counts as at most
     /// [`Limits::MAX_CAUSES`].
     pub causes: u32,
@@ -40,6 +56,24 @@ impl Limits {
         Self { payload, ..self }
     }
 
+    /// These limits with another longest text, in bytes.
+    #[must_use]
+    pub const fn with_text(self, text: u32) -> Self {
+        Self { text, ..self }
+    }
+
+    /// These limits with another number of elements of an array.
+    #[must_use]
+    pub const fn with_elements(self, elements: u32) -> Self {
+        Self { elements, ..self }
+    }
+
+    /// These limits with another length of bigints, in limbs of 64 bits.
+    #[must_use]
+    pub const fn with_limbs(self, limbs: u32) -> Self {
+        Self { limbs, ..self }
+    }
+
     /// These limits with another length of cause chain.
     #[must_use]
     pub const fn with_causes(self, causes: u32) -> Self {
@@ -57,7 +91,31 @@ impl Limits {
         if self.causes < Self::MAX_CAUSES { self.causes } else { Self::MAX_CAUSES }
     }
 
-    pub(crate) const DEFAULT: Self = Self { payload: 8 << 20, causes: 16, depth: 128 };
+    /// Checks a size of a value with this tag.
+    pub(crate) const fn admit(
+        &self,
+        limit: LimitKind,
+        tag: Tag,
+        actual: usize,
+    ) -> Result<(), Excess> {
+        let most = match limit {
+            LimitKind::Payload => self.payload,
+            LimitKind::Text => self.text,
+            LimitKind::Elements => self.elements,
+            LimitKind::Limbs => self.limbs,
+        };
+        // A `u32` fits every `usize` that there is memory for.
+        if actual <= most as usize { Ok(()) } else { Err(Excess { tag, limit, actual, most }) }
+    }
+
+    pub(crate) const DEFAULT: Self = Self {
+        payload: 8 << 20,
+        text: u32::MAX,
+        elements: u32::MAX,
+        limbs: 1 << 17,
+        causes: 16,
+        depth: 128,
+    };
 }
 
 impl Default for Limits {
@@ -65,3 +123,62 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
+
+/// A limit on a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// [`Limits::payload`].
+    Payload,
+    /// [`Limits::text`].
+    Text,
+    /// [`Limits::elements`].
+    Elements,
+    /// [`Limits::limbs`].
+    Limbs,
+}
+
+impl LimitKind {
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Payload | Self::Text => "bytes",
+            Self::Elements => "elements",
+            Self::Limbs => "limbs of 64 bits",
+        }
+    }
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Payload => "payload",
+            Self::Text => "text",
+            Self::Elements => "element",
+            Self::Limbs => "bigint",
+        })
+    }
+}
+
+/// A value that is larger than a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// What the value is.
+    pub tag: Tag,
+    /// The limit that it exceeds.
+    pub limit: LimitKind,
+    /// Its size, in the unit of the limit; for a value whose encoding is text that is made for it,
+    /// the size at which encoding stopped.
+    pub actual: usize,
+    /// The largest size that the limit allows.
+    pub most: u32,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tag, limit, actual, most } = self;
+        let unit = limit.unit();
+        write!(f, "{tag} of {actual} {unit} exceeds the {limit} limit of {most} {unit}")
+    }
+}
+
+impl core::error::Error for Excess {}

@@ -1,14 +1,15 @@
-//! Numbers and 64-bit bigints.
+//! Numbers, and the integer types of Rust.
 //!
-//! A number is an `f64`. Integers of at most 32 bits are exact as one and encode so; `i64`, `u64`,
-//! `isize` and `usize` encode as bigints, whatever their value, so that the type a peer sees does
-//! not depend on it. Every integer type decodes from both: from a number that is integral and in
-//! range (-0 is 0), and from a bigint in range.
+//! A number is an `f64`. Integers of at most 32 bits are exact as one and encode so; wider ones,
+//! `isize` and `usize` included, encode as bigints, whatever their value, so that the type a peer
+//! sees does not depend on it. Every integer type decodes from both: from a number that is integral
+//! and in range (-0 is 0), and from a bigint in range.
 
 use knit_proto::Tag;
 
+use crate::bigint::{BIGINT, long_integer};
 use crate::codec::{admit, refusal};
-use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Numeric, Payload};
+use crate::{BigInt, Decode, DecodeError, Encode, EncodeError, Limits, Numeric, Payload};
 
 /// NaN has a tag of its own: its payload bits do not cross.
 impl Encode for f64 {
@@ -23,10 +24,8 @@ impl Encode for f64 {
 
 impl Decode for f64 {
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-        match numeric(&payload, Self::expected(), limits)? {
-            Numeric::Number(number) => Ok(number),
-            Numeric::BigInt(_) => Err(refusal(Self::expected(), payload.tag())),
-        }
+        admit(&payload, limits)?;
+        float(&payload).ok_or_else(|| refusal(Self::expected(), payload.tag()))
     }
 
     fn expected() -> &'static str {
@@ -82,60 +81,72 @@ macro_rules! encode_as_bigint {
     ($($integer:ident)*) => {$(
         /// As a bigint.
         impl Encode for $integer {
-            fn encode(&self, _: &Limits) -> Result<Payload<'_>, EncodeError> {
-                bigint(*self)
+            fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+                match i64::try_from(*self) {
+                    Ok(value) => Ok(Payload::scalar(Tag::BIGINT_I64, value.cast_unsigned())),
+                    Err(_) => BigInt::from(*self).encode_owned(limits),
+                }
             }
         }
     )*};
 }
 
-decode_integer! { i8 i16 i32 i64 isize u8 u16 u32 u64 usize }
+decode_integer! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
 encode_as_number! { i8 i16 i32 u8 u16 u32 }
-encode_as_bigint! { i64 isize u64 usize }
+encode_as_bigint! { i64 i128 isize u64 u128 usize }
 
-/// An integer of at most 64 bits as a bigint.
-fn bigint<T>(integer: T) -> Result<Payload<'static>, EncodeError>
-where
-    T: Copy + TryInto<i64> + TryInto<u64>,
-{
-    match (TryInto::<i64>::try_into(integer), TryInto::<u64>::try_into(integer)) {
-        (Ok(value), _) => Ok(Payload::scalar(Tag::BIGINT_I64, value.cast_unsigned())),
-        (Err(_), value) => Err(EncodeError::Range { value: value.unwrap_or(u64::MAX) }),
-    }
-}
-
-/// The integer that a number or bigint stands for, in a type of at most 64 bits.
-fn integer<T: TryFrom<i128>>(
+/// The integer that a number or bigint stands for.
+fn integer<T: TryFrom<i128> + TryFrom<u128>>(
     payload: &Payload<'_>,
     expected: &'static str,
     limits: &Limits,
 ) -> Result<T, DecodeError> {
-    let found = numeric(payload, expected, limits)?;
-    let whole = match found {
-        Numeric::BigInt(value) => Some(i128::from(value)),
-        // Any `f64` is in range: the cast saturates, and NaN gives 0. A value that does not
-        // survive the way back is no integer. The saturated ends of `i128` do survive it; they are
-        // in range of no type of 64 bits.
-        Numeric::Number(number) => {
-            let whole = number as i128;
-            (whole as f64 == number).then_some(whole)
+    admit(payload, limits)?;
+    let (whole, found) = match (float(payload), payload.tag()) {
+        (Some(number), _) => (integral(number), Numeric::Number(number)),
+        (None, Tag::BIGINT_I64) => {
+            let value = payload.scalar_bits().cast_signed();
+            (T::try_from(i128::from(value)).ok(), Numeric::BigInt(value))
         }
+        (None, tag) if BIGINT.is(tag) => {
+            let integer = long_integer(payload, limits)?;
+            return integer.map_err(|found| DecodeError::Range { expected, found });
+        }
+        (None, tag) => return Err(refusal(expected, tag)),
     };
-    whole.and_then(|whole| T::try_from(whole).ok()).ok_or(DecodeError::Range { expected, found })
+    whole.ok_or(DecodeError::Range { expected, found })
 }
 
-/// The number or bigint in the payload.
-pub(crate) fn numeric(
-    payload: &Payload<'_>,
-    expected: &'static str,
-    limits: &Limits,
-) -> Result<Numeric, DecodeError> {
-    admit(payload, limits)?;
+/// The integer that a number is, if it is one of type `T`.
+fn integral<T: TryFrom<i128> + TryFrom<u128>>(number: f64) -> Option<T> {
+    // Any `f64` is in range: the cast saturates, and NaN gives 0. A value that does not survive the
+    // way back is no integer; 2^128, the one that saturation lets survive, is out of range.
+    let magnitude = number.abs() as u128;
+    if magnitude as f64 != number.abs() || magnitude == u128::MAX {
+        return None;
+    }
+    whole(number < 0.0, magnitude)
+}
+
+/// The integer of a sign and a magnitude, if it is one of type `T`.
+pub(crate) fn whole<T: TryFrom<i128> + TryFrom<u128>>(
+    negative: bool,
+    magnitude: u128,
+) -> Option<T> {
+    if negative {
+        T::try_from(0_i128.checked_sub_unsigned(magnitude)?).ok()
+    } else {
+        T::try_from(magnitude).ok()
+    }
+}
+
+/// The number in the payload, if it is one. PAY-10.
+#[inline]
+pub(crate) fn float(payload: &Payload<'_>) -> Option<f64> {
     match payload.tag() {
-        Tag::NUMBER => Ok(Numeric::Number(f64::from_bits(payload.scalar_bits()))),
-        Tag::NAN => Ok(Numeric::Number(f64::NAN)),
-        Tag::BIGINT_I64 => Ok(Numeric::BigInt(payload.scalar_bits().cast_signed())),
-        other => Err(refusal(expected, other)),
+        Tag::NUMBER => Some(f64::from_bits(payload.scalar_bits())),
+        Tag::NAN => Some(f64::NAN),
+        _ => None,
     }
 }
 
@@ -181,14 +192,28 @@ mod tests {
     }
 
     #[test]
-    fn u64_beyond_i64_names_the_range() {
+    fn integers_beyond_i64_are_long_bigints() {
         let value = 9_223_372_036_854_775_808_u64;
-        let refused = value.encode(&LIMITS).unwrap_err();
-        assert_eq!(refused, EncodeError::Range { value });
-        assert_eq!(
-            refused.to_string(),
-            "integer 9223372036854775808 is beyond the range of a 64-bit bigint, -2^63 to 2^63-1"
-        );
+        let payload = value.encode(&LIMITS).unwrap();
+        assert_eq!(payload.as_bytes(), [0, 0, 0, 0, 0, 0, 0, 0, 0x80]);
+        assert_eq!(u64::decode(payload.clone(), &LIMITS), Ok(value));
+        let found = Numeric::Long { negative: false, bits: 64 };
+        let expected = "an integer in the range of i64";
+        let refused = i64::decode(payload, &LIMITS).unwrap_err();
+        assert_eq!(refused, DecodeError::Range { expected, found });
+        assert_eq!(refused.to_string(), "bigint of 64 bits is not an integer in the range of i64");
+        for value in [i128::MIN, i128::MAX, 0, -1] {
+            let payload = value.encode(&LIMITS).unwrap();
+            assert_eq!(i128::decode(payload, &LIMITS), Ok(value));
+        }
+        let payload = u128::MAX.encode(&LIMITS).unwrap();
+        assert_eq!(u128::decode(payload.clone(), &LIMITS), Ok(u128::MAX));
+        assert!(i128::decode(payload, &LIMITS).is_err());
+        let long = BigInt::from_le_magnitude(false, &[1; 17]).encode_owned(&LIMITS).unwrap();
+        assert!(matches!(
+            u128::decode(long, &LIMITS),
+            Err(DecodeError::Range { found: Numeric::Long { negative: false, bits: 129 }, .. })
+        ));
     }
 
     #[test]
@@ -227,7 +252,12 @@ mod tests {
     fn powers_of_two_at_the_ends_are_out_of_range() {
         assert!(i64::decode(number(9_223_372_036_854_775_808.0), &LIMITS).is_err());
         assert!(u64::decode(number(18_446_744_073_709_551_616.0), &LIMITS).is_err());
+        // 2^127 and 2^128.
         assert!(u64::decode(number(1.701_411_834_604_692_3e38), &LIMITS).is_err());
+        assert!(i128::decode(number(1.701_411_834_604_692_3e38), &LIMITS).is_err());
+        assert_eq!(u128::decode(number(1.701_411_834_604_692_3e38), &LIMITS), Ok(1 << 127));
+        assert!(u128::decode(number(3.402_823_669_209_385e38), &LIMITS).is_err());
+        assert_eq!(i128::decode(number(-1.701_411_834_604_692_3e38), &LIMITS), Ok(i128::MIN));
         assert!(i64::decode(number(f64::MIN), &LIMITS).is_err());
     }
 

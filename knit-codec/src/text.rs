@@ -4,12 +4,12 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use crate::codec::{STRING, utf8};
-use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
+use crate::codec::STRING;
+use crate::{Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload};
 
 impl Encode for str {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
-        STRING.payload(self.as_bytes(), limits)
+        STRING.text(self.as_bytes(), limits)
     }
 }
 
@@ -19,18 +19,24 @@ impl Encode for String {
     }
 
     fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
-        STRING.payload(self.into_bytes(), limits)
+        STRING.text(self.into_bytes(), limits)
     }
 }
 
 impl Decode for String {
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-        let bytes = STRING.bytes_of(payload, Self::expected(), limits)?;
-        utf8(bytes).map(Cow::into_owned)
+        STRING.text_of(payload, Self::expected(), limits).map(Cow::into_owned)
     }
 
     fn expected() -> &'static str {
         "a string"
+    }
+}
+
+impl<'p> DecodeBorrowed<'p> for &'p str {
+    #[inline]
+    fn decode_borrowed(payload: &'p Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        STRING.str_of(payload, String::expected(), limits)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 
-use crate::codec::{JSON, fits};
+use crate::codec::{JSON, fits_text};
 use crate::json::{JsonFault, check_nesting, decode_text};
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
 
@@ -36,7 +36,7 @@ pub struct Json<T>(pub T);
 impl<T: Serialize> Encode for Json<T> {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         let text = serde_json::to_string(&self.0).map_err(JsonFault::from)?;
-        fits(text.len(), limits)?;
+        fits_text(JSON.tag(text.len()), text.len(), limits)?;
         check_nesting(&text, limits.depth)?;
         JSON.payload(text.into_bytes(), limits)
     }

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use knit_codec::{
-    Cause, Decode, DecodeError, Encode, EncodeError, ErrorValue, Limits, Payload, Value,
+    BigInt, Body, Cause, Decode, DecodeError, Encode, EncodeError, Envelope, ErrorValue, External,
+    Header, Limits, Numbers, Payload, Symbol, Value,
 };
 use knit_proto::{Form, Tag};
 use serde_json::Value as Json;
@@ -63,24 +64,9 @@ fn payload(entry: &Json) -> Option<Payload<'static>> {
     })
 }
 
-fn in_scope(tag: Tag) -> bool {
-    const SCOPE: &[Tag] = &[
-        Tag::BIGINT_I64,
-        Tag::TRUE,
-        Tag::FALSE,
-        Tag::UNDEFINED,
-        Tag::NAN,
-        Tag::NUMBER,
-        Tag::NULL,
-        Tag::STRING_ARENA,
-        Tag::STRING_INLINE,
-        Tag::JSON_ARENA,
-        Tag::JSON_INLINE,
-        Tag::BYTES_ARENA,
-        Tag::BYTES_INLINE,
-        Tag::ERROR,
-    ];
-    SCOPE.contains(&tag)
+/// Whether payloads of this tag can be sent: those of the others are addresses of one process.
+fn is_sent(tag: Tag) -> bool {
+    tag.form() != Some(Form::Local)
 }
 
 /// What the decoder of Knitting gave, as the file states it. An error without a stack is given one
@@ -132,6 +118,54 @@ fn assert_error(error: &ErrorValue, stated: &Json, id: &Json) {
     }
 }
 
+/// The integer of a sign and hex digits.
+fn bigint(hex: &str) -> BigInt {
+    let (negative, digits) = match hex.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, hex),
+    };
+    let even = if digits.len() % 2 == 0 { digits.into() } else { format!("0{digits}") };
+    let mut magnitude = from_hex(&even);
+    magnitude.reverse();
+    BigInt::from_le_magnitude(negative, &magnitude)
+}
+
+/// Checks bytes that are stated in full, or by their length.
+fn assert_bytes(bytes: &Vec<u8>, stated: &Json, name: &str, id: &Json) {
+    assert_eq!(Some(bytes.len() as u64), stated[name]["len"].as_u64(), "{id}");
+    if let Some(whole) = part(stated, name) {
+        assert_eq!(bytes, &whole, "{id}");
+    }
+}
+
+fn assert_envelope(envelope: &Envelope, stated: &Json, id: &Json) {
+    match (&envelope.header, &stated["header"]) {
+        (Header::Json(text), header) if header.get("json").is_some() => {
+            assert_text(text, &header["json"], id);
+        }
+        (Header::Text(text), header) => assert_text(text, &header["string"], id),
+        other => panic!("{id}: {other:?}"),
+    }
+    match &envelope.body {
+        Body::Bytes(bytes) => assert_bytes(bytes, &stated["body"], "bytes", id),
+        Body::External(external) => assert_shared_buffer(external, &stated["body"], id),
+    }
+}
+
+/// Checks a shared buffer as an external payload. One that has a name is data and no buffer.
+fn assert_shared_buffer(external: &External, stated: &Json, id: &Json) {
+    assert_eq!(external.codec, External::SHARED_BUFFER, "{id}");
+    let mut described: Json = serde_json::from_str(&external.metadata).unwrap();
+    described["t"] = "ProcessSharedBuffer".into();
+    assert_eq!(&described, stated, "{id}");
+    let named = stated["descriptor"].get("name").is_some();
+    let buffer = external.as_shared_buffer();
+    assert_eq!(buffer.is_none(), named, "{id}");
+    if let Some(buffer) = buffer {
+        assert_eq!(&External::shared_buffer(&buffer), external, "{id}");
+    }
+}
+
 fn assert_value(value: &Value, stated: &Json, id: &Json) {
     match (value, stated["t"].as_str().unwrap()) {
         (Value::Undefined, "undefined") | (Value::Null, "null") => {}
@@ -144,18 +178,78 @@ fn assert_value(value: &Value, stated: &Json, id: &Json) {
                 assert_eq!(value.to_le_bytes().as_slice(), from_hex(hex), "{id}");
             }
         }
-        (Value::BigInt(value), "bigint") => {
-            let stated = i64::from_str_radix(stated["hex"].as_str().unwrap(), 16);
-            assert_eq!(Ok(*value), stated, "{id}");
-        }
-        (Value::String(text), "string") => assert_text(text, stated, id),
-        (Value::Json(text), "json") => assert_text(text, &stated["text"], id),
-        (Value::Bytes(bytes), "Uint8Array") => {
-            assert_eq!(Some(bytes.len() as u64), stated["bytes"]["len"].as_u64(), "{id}");
-            if let Some(whole) = part(stated, "bytes") {
-                assert_eq!(bytes, &whole, "{id}");
+        (Value::BigInt(value), "bigint") => match stated["hex"].as_str() {
+            Some(hex) => assert_eq!(value, &bigint(hex), "{id}"),
+            // Long ones are stated by their number of hex digits.
+            None => {
+                let bits = value.bits().next_multiple_of(4);
+                assert_eq!(Some(bits), stated["hex"]["bits"].as_u64(), "{id}");
             }
+        },
+        (Value::String(text), "string") => assert_text(text, stated, id),
+        (Value::Symbol(Symbol(key)), "symbol") => assert_text(key, &stated["key"], id),
+        (Value::Json(text), "json") => assert_text(text, &stated["text"], id),
+        (Value::Date(date), "date") => assert_eq!(date.millis(), stated["ms"].as_f64(), "{id}"),
+        (Value::ArrayBuffer(bytes), "ArrayBuffer") => assert_bytes(&bytes.0, stated, "bytes", id),
+        (Value::NodeBuffer(bytes), "Buffer") => assert_bytes(&bytes.0, stated, "bytes", id),
+        (Value::DataView(bytes), "DataView") => assert_bytes(&bytes.0, stated, "bytes", id),
+        (Value::I32Array(array), "Int32Array") => {
+            assert_bytes(
+                &array.iter().flat_map(|e| e.to_le_bytes()).collect(),
+                stated,
+                "bytes",
+                id,
+            );
         }
+        (Value::F64Array(array), "Float64Array") => {
+            assert_bytes(
+                &array.iter().flat_map(|e| e.to_le_bytes()).collect(),
+                stated,
+                "bytes",
+                id,
+            );
+        }
+        (Value::I64Array(array), "BigInt64Array") => {
+            assert_bytes(
+                &array.iter().flat_map(|e| e.to_le_bytes()).collect(),
+                stated,
+                "bytes",
+                id,
+            );
+        }
+        (Value::U64Array(array), "BigUint64Array") => {
+            assert_bytes(
+                &array.iter().flat_map(|e| e.to_le_bytes()).collect(),
+                stated,
+                "bytes",
+                id,
+            );
+        }
+        (Value::Numbers(Numbers(array)), "NumericArray") => {
+            assert_eq!(Some(array.len() as u64), stated["length"].as_u64(), "{id}");
+            assert_bytes(
+                &array.iter().flat_map(|e| e.to_le_bytes()).collect(),
+                stated,
+                "f64le",
+                id,
+            );
+        }
+        (Value::Envelope(envelope), "envelope") => assert_envelope(envelope, stated, id),
+        (Value::External(external), "external-decoded") => {
+            assert_eq!(external.codec, stated["codec"], "{id}");
+            let metadata: Json = serde_json::from_str(&external.metadata).unwrap();
+            assert_eq!(metadata, stated["metadata"], "{id}");
+        }
+        (Value::External(external), "ProcessSharedBuffer") => {
+            assert_shared_buffer(external, stated, id);
+        }
+        (Value::SharedBuffer(buffer), "ProcessSharedBuffer") => {
+            let text = External::shared_buffer(buffer).metadata;
+            let mut described: Json = serde_json::from_str(&text).unwrap();
+            described["t"] = "ProcessSharedBuffer".into();
+            assert_eq!(&described, stated, "{id}");
+        }
+        (Value::Bytes(bytes), "Uint8Array") => assert_bytes(bytes, stated, "bytes", id),
         (Value::Error(error), "error") => assert_error(error, stated, id),
         other => panic!("{id}: {other:?}"),
     }
@@ -168,7 +262,7 @@ fn recorded_payloads_decode_to_the_stated_values_and_encode_to_the_same_bytes() 
     let mut seen = Vec::new();
     for entry in entries(&file) {
         let id = &entry["id"];
-        let Some(payload) = payload(entry).filter(|payload| in_scope(payload.tag())) else {
+        let Some(payload) = payload(entry).filter(|payload| is_sent(payload.tag())) else {
             continue;
         };
         if matches!(payload.tag().form(), Some(Form::Inline | Form::Arena)) {
@@ -176,31 +270,38 @@ fn recorded_payloads_decode_to_the_stated_values_and_encode_to_the_same_bytes() 
         }
         let value = Value::decode(payload.clone(), &limits).unwrap_or_else(|e| panic!("{id}: {e}"));
         assert_value(&value, stated(entry), id);
+        seen.push(payload.tag());
+        if let Value::External(External { codec, .. }) = &value
+            && codec == External::SHARED_BUFFER
+        {
+            // Buffers by name are read as data, and only upstream sends them.
+            assert!(matches!(value.encode(&limits), Err(EncodeError::ReservedCodec { .. })));
+            continue;
+        }
         assert_eq!(value.encode(&limits), Ok(payload.clone()), "{id}");
         assert_eq!(value.encode_owned(&limits).as_ref(), Ok(&payload), "{id}");
-        seen.push(payload.tag());
     }
     println!("{} entries decoded and encoded", seen.len());
-    assert!(seen.len() >= 40, "{} entries", seen.len());
-    let unseen: Vec<_> =
-        Tag::ASSIGNED.iter().filter(|tag| in_scope(**tag) && !seen.contains(tag)).collect();
-    assert!(unseen.is_empty(), "no entry for {unseen:?}");
+    assert!(seen.len() >= 95, "{} entries", seen.len());
+    // Of the one recorded envelope with a long JSON header there is only a digest; the vector
+    // `envelope-json-608-and-1000` has its bytes.
+    let unseen = Tag::ASSIGNED.iter().filter(|tag| is_sent(**tag) && !seen.contains(tag));
+    assert!(unseen.eq([&Tag::ENVELOPE_JSON_ARENA]));
 }
 
 #[test]
-fn recorded_payloads_of_other_types_are_unsupported() {
+fn recorded_payloads_of_one_process_are_refused() {
     let Some(file) = recorded() else { return };
     let mut seen = 0;
     for entry in entries(&file) {
-        let Some(payload) = payload(entry).filter(|payload| !in_scope(payload.tag())) else {
+        let Some(payload) = payload(entry).filter(|payload| !is_sent(payload.tag())) else {
             continue;
         };
-        let refusal = DecodeError::UnsupportedTag(payload.tag());
+        let refusal = DecodeError::LocalTag(payload.tag());
         assert_eq!(Value::decode(payload, &Limits::default()), Err(refusal), "{}", entry["id"]);
         seen += 1;
     }
-    println!("{seen} entries refused");
-    assert!(seen >= 20, "{seen} entries");
+    assert_eq!(seen, 2);
 }
 
 #[test]
@@ -221,7 +322,7 @@ fn values_too_long_for_knitting_are_too_long_here_with_the_same_code() {
             _ => continue,
         };
         let refused = refused.unwrap_err();
-        assert!(matches!(refused, EncodeError::TooLong { .. }), "{refused}");
+        assert!(matches!(refused, EncodeError::TooLong(_)), "{refused}");
         assert_eq!(refused.code(), entry["error_code"].as_str());
         seen += 1;
     }

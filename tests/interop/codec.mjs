@@ -18,7 +18,8 @@ import { parsePlace } from "./slot.mjs";
 const { Form, Tag } = spec;
 const NAN_BITS = "7ff8000000000000";
 const EMPTY = { word3: 0, word4: 0, word5: 0, inline: new Uint8Array(0), arena: new Uint8Array(0) };
-const RESERVED_CODECS = ["knitting.processSharedBuffer", "knitting.bufferReference", "knitting.sharedArrayBuffer"];
+const SHARED_BUFFER_CODEC = "knitting.processSharedBuffer";
+const RESERVED_CODECS = [SHARED_BUFFER_CODEC, "knitting.bufferReference", "knitting.sharedArrayBuffer"];
 
 const fromHex = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
 const toHex = (bytes) => Buffer.from(bytes).toString("hex");
@@ -279,9 +280,9 @@ function encodeError(error, limits) {
   return text;
 }
 
-/** PAY-21. */
-function encodeExternal({ codec, metadata }, limits) {
-  check(!RESERVED_CODECS.includes(codec), "external_shape");
+/** PAY-21. A shared buffer is external in the body of an envelope only. */
+function encodeExternal({ codec, metadata }, limits, isBody = false) {
+  check(!RESERVED_CODECS.includes(codec) || (isBody && codec === SHARED_BUFFER_CODEC), "external_shape");
   return toUtf8(checkJson(`[${JSON.stringify(codec)},${checkJson(metadata, limits)}]`, limits));
 }
 
@@ -289,7 +290,7 @@ function encodeExternal({ codec, metadata }, limits) {
 function encodeEnvelope({ header, body }, limits) {
   const isJson = header.json !== undefined;
   const head = toUtf8(isJson ? checkJson(header.json, limits) : header.text);
-  const tail = body.external ? encodeExternal(body.external, limits) : fromHex(body.hex);
+  const tail = body.external ? encodeExternal(body.external, limits, true) : fromHex(body.hex);
   const isInline = head.length <= spec.INLINE_BYTES;
   const parts = isInline ? { inline: head, arena: tail } : { arena: Buffer.concat([head, tail]) };
   const name = `ENVELOPE_${isJson ? "JSON" : "TEXT"}_${isInline ? "INLINE" : "ARENA"}`;

@@ -2,7 +2,10 @@
 
 mod pool_support;
 
-use knit_lanes::codec::JsonText;
+use knit_lanes::codec::{
+    ArrayBuffer, BigInt, DataView, Date, Envelope, External, Header, JsonText, NodeBuffer, Numbers,
+    Symbol,
+};
 use knit_lanes::{ErrorValue, Value};
 use pool_support::worker::pool;
 use pool_support::{bytes, within_deadline};
@@ -103,7 +106,7 @@ fn values_of_any_type_come_back_equal() {
             Value::Bool(false),
             Value::Number(-0.0),
             Value::Number(f64::NAN),
-            Value::BigInt(i64::MIN),
+            Value::from(i64::MIN),
             Value::String(String::new()),
             Value::String("x".repeat(512)),
             Value::String("x".repeat(513)),
@@ -111,6 +114,25 @@ fn values_of_any_type_come_back_equal() {
             Value::Json(format!("[{}0]", "0,".repeat(400))),
             Value::Bytes(Vec::new()),
             Value::Bytes(bytes(1, 513)),
+            Value::from(u64::MAX),
+            Value::from(BigInt::from_le_magnitude(true, &bytes(2, 700))),
+            Value::from(Symbol::from("app.token")),
+            Value::from(Date::from_millis(-1.0)),
+            Value::from(ArrayBuffer(bytes(3, 5))),
+            Value::from(NodeBuffer(bytes(4, 600))),
+            Value::from(DataView(Vec::new())),
+            Value::from(vec![i32::MIN, 7]),
+            Value::from(vec![i64::MIN; 100]),
+            Value::from(vec![u64::MAX]),
+            Value::from(vec![-0.0, f64::NAN, f64::INFINITY]),
+            Value::from(Numbers(vec![0.5; 100])),
+            Value::from(External::new("my.codec", r#"{"n":1}"#)),
+            Value::from(Envelope::new(Header::Text("h".into()), bytes(5, 1000))),
+            Value::from(Envelope::new(Header::Json("[1]".into()), Vec::new())),
+            Value::from(Envelope::new(
+                Header::Json(format!("[{}0]", "0,".repeat(400))),
+                External::new("my.codec", "null"),
+            )),
             // An error as a value is not a failed call.
             Value::Error(error),
         ] {

@@ -293,7 +293,7 @@ fn a_lane_that_goes_leaves_its_turn_to_nobody() {
     let mut set = ReceiverSet::new();
     let mut sources: BTreeMap<_, _> =
         (0..3).map(|key| (key, Source::new(&mut set, key, Stamps::On))).collect();
-    let mut next = |set: &mut ReceiverSet<Memory>, sources: &mut BTreeMap<usize, Source>| {
+    let next = |set: &mut ReceiverSet<Memory>, sources: &mut BTreeMap<usize, Source>| {
         for source in sources.values_mut() {
             while source.send() {}
         }

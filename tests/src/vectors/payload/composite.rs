@@ -124,7 +124,7 @@ fn external_envelopes() -> Vec<VectorFile> {
     let sent = |words: &str, doc, head, codec, metadata, message| {
         let (words, value) =
             (format!("envelope-{words}"), external_envelope(head, codec, metadata));
-        file(&words, clauses, doc, verdict(codec), DEFAULTS, value, message)
+        canonical(&words, clauses, doc, value, message)
     };
     vec![
         sent(
