@@ -6,18 +6,21 @@ use crate::codec::{admit, refusal};
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
 
 impl<T: Encode + ?Sized> Encode for &T {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         (**self).encode(limits)
     }
 }
 
 impl Encode for bool {
+    #[inline]
     fn encode(&self, _: &Limits) -> Result<Payload<'_>, EncodeError> {
         Ok(Payload::bare(if *self { Tag::TRUE } else { Tag::FALSE }))
     }
 }
 
 impl Decode for bool {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         admit(&payload, limits)?;
         match payload.tag() {
@@ -34,6 +37,7 @@ impl Decode for bool {
 
 /// The unit is undefined.
 impl Encode for () {
+    #[inline]
     fn encode(&self, _: &Limits) -> Result<Payload<'_>, EncodeError> {
         Ok(Payload::bare(Tag::UNDEFINED))
     }
@@ -41,6 +45,7 @@ impl Encode for () {
 
 /// Accepts undefined only; `Option<T>` accepts null too.
 impl Decode for () {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         admit(&payload, limits)?;
         match payload.tag() {
@@ -57,6 +62,7 @@ impl Decode for () {
 /// `None` is undefined. `Some` is the value itself, so an option whose value encodes as undefined
 /// or null comes back as `None`.
 impl<T: Encode> Encode for Option<T> {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         match self {
             Some(value) => value.encode(limits),
@@ -64,6 +70,7 @@ impl<T: Encode> Encode for Option<T> {
         }
     }
 
+    #[inline]
     fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
         match self {
             Some(value) => value.encode_owned(limits),
@@ -74,6 +81,7 @@ impl<T: Encode> Encode for Option<T> {
 
 /// Undefined and null are `None`.
 impl<T: Decode> Decode for Option<T> {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         match payload.tag() {
             Tag::UNDEFINED | Tag::NULL => admit(&payload, limits).map(|()| None),

@@ -13,6 +13,7 @@ use crate::{BigInt, Decode, DecodeError, Encode, EncodeError, Limits, Numeric, P
 
 /// NaN has a tag of its own: its payload bits do not cross.
 impl Encode for f64 {
+    #[inline]
     fn encode(&self, _: &Limits) -> Result<Payload<'_>, EncodeError> {
         Ok(if self.is_nan() {
             Payload::bare(Tag::NAN)
@@ -23,6 +24,7 @@ impl Encode for f64 {
 }
 
 impl Decode for f64 {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         admit(&payload, limits)?;
         float(&payload).ok_or_else(|| refusal(Self::expected(), payload.tag()))
@@ -34,6 +36,7 @@ impl Decode for f64 {
 }
 
 impl Encode for f32 {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         f64::from(*self).encode_owned(limits)
     }
@@ -42,6 +45,7 @@ impl Encode for f32 {
 /// The nearest `f32`: a number between two of them rounds to even, one beyond the largest becomes
 /// infinite.
 impl Decode for f32 {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         // Any `f64` is in range: the cast rounds and saturates to an infinity.
         f64::decode(payload, limits).map(|number| number as Self)
@@ -55,6 +59,7 @@ impl Decode for f32 {
 macro_rules! decode_integer {
     ($($integer:ident)*) => {$(
         impl Decode for $integer {
+            #[inline]
             fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
                 integer(&payload, Self::expected(), limits)
             }
@@ -70,6 +75,7 @@ macro_rules! encode_as_number {
     ($($integer:ident)*) => {$(
         /// As a number.
         impl Encode for $integer {
+            #[inline]
             fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
                 f64::from(*self).encode_owned(limits)
             }
@@ -81,6 +87,7 @@ macro_rules! encode_as_bigint {
     ($($integer:ident)*) => {$(
         /// As a bigint.
         impl Encode for $integer {
+            #[inline]
             fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
                 match i64::try_from(*self) {
                     Ok(value) => Ok(Payload::scalar(Tag::BIGINT_I64, value.cast_unsigned())),
@@ -96,6 +103,7 @@ encode_as_number! { i8 i16 i32 u8 u16 u32 }
 encode_as_bigint! { i64 i128 isize u64 u128 usize }
 
 /// The integer that a number or bigint stands for.
+#[inline]
 fn integer<T: TryFrom<i128> + TryFrom<u128>>(
     payload: &Payload<'_>,
     expected: &'static str,

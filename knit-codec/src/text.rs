@@ -8,22 +8,26 @@ use crate::codec::STRING;
 use crate::{Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload};
 
 impl Encode for str {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         STRING.text(self.as_bytes(), limits)
     }
 }
 
 impl Encode for String {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         self.as_str().encode(limits)
     }
 
+    #[inline]
     fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
         STRING.text(self.into_bytes(), limits)
     }
 }
 
 impl Decode for String {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         STRING.text_of(payload, Self::expected(), limits).map(Cow::into_owned)
     }
@@ -41,16 +45,19 @@ impl<'p> DecodeBorrowed<'p> for &'p str {
 }
 
 impl Encode for Box<str> {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         (**self).encode(limits)
     }
 
+    #[inline]
     fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
         self.into_string().encode_owned(limits)
     }
 }
 
 impl Decode for Box<str> {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         String::decode(payload, limits).map(String::into_boxed_str)
     }
@@ -61,10 +68,12 @@ impl Decode for Box<str> {
 }
 
 impl Encode for Cow<'_, str> {
+    #[inline]
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         (**self).encode(limits)
     }
 
+    #[inline]
     fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
         match self {
             Cow::Borrowed(text) => text.encode_owned(limits),
@@ -75,6 +84,7 @@ impl Encode for Cow<'_, str> {
 
 /// Always owned.
 impl Decode for Cow<'_, str> {
+    #[inline]
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         String::decode(payload, limits).map(Cow::Owned)
     }
