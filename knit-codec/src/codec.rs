@@ -1,10 +1,10 @@
 //! The two traits, and the rules that all their implementations share.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 
 use knit_proto::{Form, Tag};
 
+use crate::utf8::{utf8, utf8_str};
 use crate::{DecodeError, EncodeError, INLINE_BYTES, LimitKind, Limits, Payload};
 
 /// A value that can be sent.
@@ -199,24 +199,6 @@ pub(crate) const fn refusal(expected: &'static str, found: Tag) -> DecodeError {
         None => DecodeError::UnassignedTag(found.0),
         Some(Form::Local) => DecodeError::LocalTag(found),
         Some(_) => DecodeError::WrongType { expected, found },
-    }
-}
-
-/// Text of the bytes, in place.
-pub(crate) fn utf8_str(bytes: &[u8]) -> Result<&str, DecodeError> {
-    core::str::from_utf8(bytes)
-        .map_err(|fault| DecodeError::Utf8 { valid_up_to: fault.valid_up_to() })
-}
-
-/// Text of the bytes, without a copy when they are owned.
-pub(crate) fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, DecodeError> {
-    let refuse =
-        |fault: core::str::Utf8Error| DecodeError::Utf8 { valid_up_to: fault.valid_up_to() };
-    match bytes {
-        Cow::Borrowed(bytes) => utf8_str(bytes).map(Cow::Borrowed),
-        Cow::Owned(bytes) => {
-            String::from_utf8(bytes).map(Cow::Owned).map_err(|fault| refuse(fault.utf8_error()))
-        }
     }
 }
 

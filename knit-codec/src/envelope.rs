@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use knit_proto::Tag;
 
-use crate::codec::{Placed, admit, fits, fits_text, refusal, utf8};
+use crate::codec::{Placed, admit, fits, fits_text, refusal};
+use crate::utf8::utf8;
 use crate::{
     Decode, DecodeError, Encode, EncodeError, External, INLINE_BYTES, LimitKind, Limits, Payload,
     external, json,

@@ -8,7 +8,8 @@ use core::fmt;
 
 use knit_proto::Tag;
 
-use crate::codec::{admit, refusal, utf8};
+use crate::codec::{admit, refusal};
+use crate::utf8::utf8;
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, error_text};
 
 /// An error that crosses: a name, a message, perhaps a stack, perhaps a cause.

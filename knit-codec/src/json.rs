@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use serde_core::de::IgnoredAny;
 
 use crate::codec::{JSON, fits_text};
+use crate::json_depth::check_nesting;
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
 
 /// JSON text, to be parsed elsewhere.
@@ -83,34 +84,10 @@ pub(crate) enum JsonFault {
 
 /// Checks that `text` is one JSON document of at most `depth` levels.
 pub(crate) fn check(text: &str, depth: u32) -> Result<(), JsonFault> {
-    check_nesting(text, depth)?;
+    check_nesting(text.as_bytes(), depth)?;
     // `IgnoredAny` is skipped by a loop, not by recursion. It also leaves escapes of unpaired
     // surrogates alone, which JavaScript writes and no Rust string could hold.
     serde_json::from_str::<IgnoredAny>(text)?;
-    Ok(())
-}
-
-/// Checks the nesting of `text`, which need not be valid JSON. H8.
-///
-/// Valid JSON has no bracket outside strings that does not nest, so the count is exact for it.
-pub(crate) fn check_nesting(text: &str, limit: u32) -> Result<(), JsonFault> {
-    let mut level = 0_u32;
-    let mut in_string = false;
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_string = !in_string,
-            b'\\' if in_string => _ = bytes.next(),
-            b'[' | b'{' if !in_string => {
-                if level == limit {
-                    return Err(JsonFault::Nesting { limit });
-                }
-                level += 1;
-            }
-            b']' | b'}' if !in_string => level = level.saturating_sub(1),
-            _ => {}
-        }
-    }
     Ok(())
 }
 

@@ -45,7 +45,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 mod arrays;
@@ -61,6 +61,7 @@ mod error_text;
 mod error_value;
 mod external;
 mod json;
+mod json_depth;
 mod json_string;
 mod limits;
 #[cfg(feature = "num-bigint")]
@@ -73,6 +74,7 @@ mod symbol;
 mod text;
 #[cfg(feature = "serde")]
 mod typed;
+mod utf8;
 mod value;
 
 pub use arrays::Numbers;
@@ -92,5 +94,5 @@ pub use reply::{Reply, ReplyError};
 pub use shared_buffer::SharedBufferRef;
 pub use symbol::Symbol;
 #[cfg(feature = "serde")]
-pub use typed::Json;
+pub use typed::{Json, decode_json, encode_json};
 pub use value::Value;

@@ -1,11 +1,12 @@
 //! Types of `serde` as JSON text.
 
-use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
+use serde_core::{Deserialize, Serialize};
 
 use crate::codec::{JSON, fits_text};
-use crate::json::{JsonFault, check_nesting, decode_text};
-use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
+use crate::json::JsonFault;
+use crate::json_depth::check_nesting;
+use crate::{Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload};
 
 /// A value of a `serde` type, sent as JSON text.
 ///
@@ -35,24 +36,133 @@ pub struct Json<T>(pub T);
 
 impl<T: Serialize> Encode for Json<T> {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
-        let text = serde_json::to_string(&self.0).map_err(JsonFault::from)?;
-        fits_text(JSON.tag(text.len()), text.len(), limits)?;
-        check_nesting(&text, limits.depth)?;
-        JSON.payload(text.into_bytes(), limits)
+        encode_json(&self.0, limits)
     }
 }
 
 impl<T: DeserializeOwned> Decode for Json<T> {
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-        let text = decode_text(payload, Self::expected(), limits)?;
-        let value = serde_json::from_str(&text).map_err(JsonFault::from)?;
-        Ok(Self(value))
+        decode_json(&payload, limits).map(Self)
     }
 
     fn expected() -> &'static str {
-        "JSON"
+        EXPECTED
     }
 }
+
+/// What borrows, strings without escapes and such, is read in place.
+impl<'p, T: Deserialize<'p>> DecodeBorrowed<'p> for Json<T> {
+    fn decode_borrowed(payload: &'p Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        decode_json(payload, limits).map(Self)
+    }
+}
+
+/// A value of a `serde` type as a payload of JSON text: what [`via_json!`](crate::via_json) calls.
+///
+/// # Errors
+///
+/// The value has no JSON form, or one that exceeds `limits`.
+pub fn encode_json<T: Serialize + ?Sized>(
+    value: &T,
+    limits: &Limits,
+) -> Result<Payload<'static>, EncodeError> {
+    // To write first and count then is faster than to count each part that is written.
+    let text = serde_json::to_vec(value).map_err(JsonFault::from)?;
+    let tag = JSON.tag(text.len());
+    fits_text(tag, text.len(), limits)?;
+    check_nesting(&text, limits.depth)?;
+    Ok(Payload::bytes(tag, text))
+}
+
+/// The value of a `serde` type of a payload of JSON text: what [`via_json!`](crate::via_json) calls.
+///
+/// # Errors
+///
+/// As [`Decode::decode`].
+pub fn decode_json<'p, T: Deserialize<'p>>(
+    payload: &'p Payload<'_>,
+    limits: &Limits,
+) -> Result<T, DecodeError> {
+    let text = JSON.str_of(payload, EXPECTED, limits)?;
+    // Before anything recurses. PAY-14.
+    check_nesting(text.as_bytes(), limits.depth)?;
+    // One document and nothing after it, whatever part of it the type looks at.
+    Ok(serde_json::from_str(text).map_err(JsonFault::from)?)
+}
+
+const EXPECTED: &str = "JSON";
+
+/// Makes `serde` types of your own values that tasks take and return: they cross as JSON text, as
+/// [`Json`] does.
+///
+/// # Examples
+///
+/// ```
+/// use knit_codec::{Decode, Encode, Limits, via_json};
+///
+/// #[derive(serde::Serialize, serde::Deserialize, Debug, PartialEq)]
+/// struct Point {
+///     x: i32,
+///     y: i32,
+/// }
+/// via_json!(Point);
+///
+/// let limits = Limits::default();
+/// let payload = Point { x: 1, y: 2 }.encode_owned(&limits)?;
+/// assert_eq!(payload.as_bytes(), br#"{"x":1,"y":2}"#);
+/// assert_eq!(Point::decode(payload, &limits)?, Point { x: 1, y: 2 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[macro_export]
+macro_rules! via_json {
+    ($($type:ty),+ $(,)?) => {$(
+        impl $crate::Encode for $type {
+            fn encode(
+                &self,
+                limits: &$crate::Limits,
+            ) -> ::core::result::Result<$crate::Payload<'_>, $crate::EncodeError> {
+                $crate::encode_json(self, limits)
+            }
+        }
+
+        impl $crate::Decode for $type {
+            fn decode(
+                payload: $crate::Payload<'_>,
+                limits: &$crate::Limits,
+            ) -> ::core::result::Result<Self, $crate::DecodeError> {
+                $crate::decode_json(&payload, limits)
+            }
+
+            fn expected() -> &'static str {
+                ::core::concat!("JSON of a ", ::core::stringify!($type))
+            }
+        }
+    )+};
+}
+
+macro_rules! tuples {
+    ($(($($element:ident)+))+) => {$(
+        /// As a JSON array.
+        impl<$($element: Serialize),+> Encode for ($($element,)+) {
+            fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+                encode_json(self, limits)
+            }
+        }
+
+        /// From a JSON array of as many elements.
+        impl<$($element: DeserializeOwned),+> Decode for ($($element,)+) {
+            fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+                decode_json(&payload, limits)
+            }
+
+            fn expected() -> &'static str {
+                EXPECTED
+            }
+        }
+    )+};
+}
+
+tuples! { (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
 
 #[cfg(test)]
 mod tests {
@@ -109,6 +219,44 @@ mod tests {
         let refused = Json::<Nested>::decode(payload(&text), &LIMITS.with_depth(u32::MAX));
         assert!(matches!(refused, Err(DecodeError::Json { .. })));
         assert!(Json::<Nested>::decode(payload(r#"{"_inner":{}}"#), &LIMITS).is_ok());
+    }
+
+    /// PAY-13: what the type does not look at is checked too, and nothing may follow.
+    #[test]
+    fn text_that_is_not_one_document_is_refused_whatever_the_type() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Nothing {}
+        for text in
+            ["", "{", "{}}", "{} {}", "{\"a\":}", "{\"a\":[1,]}", "{\"a\":01}", "\u{FEFF}{}"]
+        {
+            let refused = Json::<Nothing>::decode(payload(text), &LIMITS);
+            assert!(matches!(refused, Err(DecodeError::Json { .. })), "{text}");
+        }
+        let read = Json::<Nothing>::decode(payload(" {\"a\":[1,{\"b\":\"\\u00e9\"}]} "), &LIMITS);
+        assert!(read.is_ok());
+        let bad = Payload::bytes(Tag::JSON_ARENA, b"{\"a\":\"\xff\"}".as_slice());
+        let refused = Json::<Nothing>::decode(bad, &LIMITS).unwrap_err();
+        assert_eq!(refused, DecodeError::Utf8 { valid_up_to: 6 });
+    }
+
+    #[test]
+    fn borrowed_strings_stay_where_they_are() {
+        let payload = payload(r#"["abc","d"]"#);
+        let Json((text, _)) = Json::<(&str, &str)>::decode_borrowed(&payload, &LIMITS).unwrap();
+        assert_eq!(text.as_ptr(), payload.as_bytes()[2..].as_ptr());
+    }
+
+    #[test]
+    fn tuples_are_arrays() {
+        let value = (1_u8, String::from("x"), Some(true));
+        let payload = value.encode(&LIMITS).unwrap();
+        assert_eq!(payload.as_bytes(), br#"[1,"x",true]"#);
+        type Triple = (u8, String, Option<bool>);
+        assert_eq!(Triple::decode(payload.clone(), &LIMITS).as_ref(), Ok(&value));
+        assert!(<(u8, String)>::decode(payload, &LIMITS).is_err());
+        let eight = (1, 2, 3, 4, 5, 6, 7, 8);
+        let payload = eight.encode(&LIMITS).unwrap();
+        assert_eq!(Decode::decode(payload, &LIMITS), Ok(eight));
     }
 
     #[test]
