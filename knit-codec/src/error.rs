@@ -32,6 +32,12 @@ pub enum EncodeError {
         /// The limit, in causes.
         limit: u32,
     },
+    /// A field of an error has the name of a member that every error has.
+    #[error("a field of an error cannot be called `{name}`")]
+    FieldName {
+        /// The name.
+        name: String,
+    },
     /// A codec id that the protocol reserves for values of its own. PAY-21.
     #[error(
         "the codec id `{codec}` is reserved: values of it have a type of their own or cannot be sent"
@@ -69,6 +75,7 @@ impl EncodeError {
         match self {
             Self::TooLong(_)
             | Self::CauseChain { .. }
+            | Self::FieldName { .. }
             | Self::ReservedCodec { .. }
             | Self::External { .. } => Some("KNT_ERROR_3"),
             Self::Json { .. } | Self::Nesting { .. } => Some("KNT_ERROR_2"),

@@ -1,26 +1,30 @@
 //! JSON text of an error and its cause chain.
 //!
 //! One object for each error, members in the order `name`, `message`, `stack` if there is one,
-//! `cause` if there is one; a cause that is an error is an object of the same shape.
+//! `cause` if there is one, and the fields; a cause that is an error is an object of the same shape.
 
-use alloc::string::{String, ToString};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use knit_proto::Tag;
-use serde_core::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::codec::fits;
 use crate::error_value::DEFAULT_NAME;
 use crate::json::{self, JsonFault};
-use crate::json_string::JsonString;
-use crate::{Cause, DecodeError, EncodeError, ErrorValue, Limits};
+use crate::json_cursor::{Cursor, RawString, push_string};
+use crate::json_depth::check_nesting;
+use crate::{Cause, DecodeError, EncodeError, ErrorValue, LimitKind, Limits};
+
+/// Members of the object that are no fields.
+const MEMBERS: [&str; 4] = ["name", "message", "stack", "cause"];
 
 /// The text of `error`.
 pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, EncodeError> {
     let mut text = String::new();
-    let mut levels = 0_u32;
+    let mut errors = Vec::new();
+    let (mut levels, mut fields) = (0_u32, 0);
     for error in error.chain() {
         if levels > limits.cause_limit() {
             return Err(EncodeError::CauseChain { limit: limits.cause_limit() });
@@ -28,149 +32,231 @@ pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, Encod
         if levels == limits.depth {
             return Err(EncodeError::Nesting { limit: limits.depth });
         }
+        fields += error.fields().len();
+        limits.admit(LimitKind::Fields, Tag::ERROR, fields)?;
         text.push_str(if levels == 0 { "{\"name\":" } else { ",\"cause\":{\"name\":" });
         levels += 1;
-        push_string(&mut text, error.name(), limits)?;
+        errors.push((error, levels));
+        push_bounded(&mut text, error.name(), limits)?;
         text.push_str(",\"message\":");
-        push_string(&mut text, error.message(), limits)?;
+        push_bounded(&mut text, error.message(), limits)?;
         if let Some(stack) = error.stack() {
             text.push_str(",\"stack\":");
-            push_string(&mut text, stack, limits)?;
+            push_bounded(&mut text, stack, limits)?;
         }
         if let Some(Cause::Value(value)) = error.cause() {
-            fits(Tag::ERROR, text.len().saturating_add(value.len()), limits)?;
-            json::check(value, limits.depth - levels).map_err(|fault| match fault {
-                JsonFault::Nesting { .. } => EncodeError::Nesting { limit: limits.depth },
-                other => other.into(),
-            })?;
             text.push_str(",\"cause\":");
-            text.push_str(value);
+            push_json(&mut text, value, levels, limits)?;
         }
     }
-    for _ in 0..levels {
+    for (error, levels) in errors.into_iter().rev() {
+        for (name, value) in error.fields() {
+            if MEMBERS.contains(&name) {
+                return Err(EncodeError::FieldName { name: name.into() });
+            }
+            text.push(',');
+            push_bounded(&mut text, name, limits)?;
+            text.push(':');
+            push_json(&mut text, value, levels, limits)?;
+        }
         text.push('}');
     }
     fits(Tag::ERROR, text.len(), limits)?;
     Ok(text)
 }
 
-fn push_string(text: &mut String, part: &str, limits: &Limits) -> Result<(), EncodeError> {
+fn push_bounded(text: &mut String, part: &str, limits: &Limits) -> Result<(), EncodeError> {
     // Escapes only lengthen a string, so what does not fit now never will.
     fits(Tag::ERROR, text.len().saturating_add(part.len()), limits)?;
-    text.push_str(&serde_json::to_string(part).map_err(JsonFault::from)?);
+    push_string(text, part);
+    Ok(())
+}
+
+/// Appends JSON text that stands below so many levels.
+fn push_json(
+    text: &mut String,
+    value: &str,
+    levels: u32,
+    limits: &Limits,
+) -> Result<(), EncodeError> {
+    fits(Tag::ERROR, text.len().saturating_add(value.len()), limits)?;
+    json::check(value, limits.depth - levels).map_err(|fault| match fault {
+        JsonFault::Nesting { .. } => EncodeError::Nesting { limit: limits.depth },
+        other => other.into(),
+    })?;
+    text.push_str(value);
     Ok(())
 }
 
 /// The error in `text`.
 ///
 /// Members that are missing or no strings are liberally replaced, as upstream does: the name by
-/// `Error`, the message by nothing; a stack that is no string is left out. Unknown members are
-/// ignored. Of equal members the last counts, as in JavaScript. Unpaired surrogates become U+FFFD.
+/// `Error`, the message by nothing; a stack that is no string is left out. Of equal members the last
+/// counts, as in JavaScript. Unpaired surrogates become U+FFFD.
 pub(crate) fn parse(text: &str, limits: &Limits) -> Result<ErrorValue, DecodeError> {
-    json::check(text, limits.depth)?;
-    // Each error skips over the text of its cause, which is read next: the work is bounded by the
-    // length of the text times the length of the chain.
-    let mut members = Members::read(text)?.ok_or(DecodeError::ErrorShape)?;
-    let mut errors = Vec::new();
+    check_nesting(text.as_bytes(), limits.depth)?;
+    let mut cursor = Cursor::new(text);
+    if cursor.peek() != Some(b'{') {
+        cursor.value()?;
+        cursor.end()?;
+        return Err(DecodeError::ErrorShape);
+    }
+    let outermost = read(&mut cursor, limits)?;
+    cursor.end()?;
+    finish(outermost, limits)
+}
+
+/// An object that may be an error: what is known of it when it has been read once.
+#[derive(Default)]
+struct Draft<'a> {
+    /// Where it begins in the text.
+    start: usize,
+    name: Option<RawString<'a>>,
+    message: Option<RawString<'a>>,
+    stack: Option<RawString<'a>>,
+    cause: Option<DraftCause<'a>>,
+    /// As many as the limit allows and one more.
+    fields: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+enum DraftCause<'a> {
+    Error(Box<Draft<'a>>),
+    Value(&'a str),
+}
+
+/// Reads an object and the objects that are causes in it, each byte once.
+///
+/// Whether such an object is an error is known at its end. As many are kept as the limit of causes
+/// allows, and one more, which tells that there are too many.
+fn read<'a>(cursor: &mut Cursor<'a>, limits: &Limits) -> Result<Draft<'a>, JsonFault> {
+    let deepest = limits.cause_limit() as usize + 1;
+    let most_fields = limits.fields as usize;
+    // The objects around the current one, outermost first.
+    let mut around = Vec::new();
+    let mut current = Draft { start: cursor.at(), ..Draft::default() };
+    cursor.expect(b'{')?;
+    let mut first = true;
     loop {
-        let (error, cause) = members.error()?;
-        errors.push(error);
-        let Some(inner) = cause else { break };
+        let ends = if first { cursor.eat(b'}') } else { !cursor.eat(b',') };
+        if ends {
+            if !first {
+                cursor.expect(b'}')?;
+            }
+            let Some(mut outer): Option<Draft<'_>> = around.pop() else { return Ok(current) };
+            let text = cursor.since(current.start);
+            outer.cause = Some(if current.is_error() {
+                DraftCause::Error(Box::new(current))
+            } else {
+                DraftCause::Value(text)
+            });
+            (current, first) = (outer, false);
+            continue;
+        }
+        first = false;
+        let name = cursor.name()?.read();
+        let next = cursor.peek();
+        if name == "cause" && next == Some(b'{') && around.len() < deepest {
+            let inner = Draft { start: cursor.at(), ..Draft::default() };
+            around.push(core::mem::replace(&mut current, inner));
+            cursor.expect(b'{')?;
+            first = true;
+            continue;
+        }
+        let part = match &*name {
+            "name" => &mut current.name,
+            "message" => &mut current.message,
+            "stack" => &mut current.stack,
+            "cause" => {
+                current.cause = Some(DraftCause::Value(cursor.value()?));
+                continue;
+            }
+            _ => {
+                let value = cursor.value()?;
+                if current.fields.len() <= most_fields {
+                    current.fields.push((name, value));
+                }
+                continue;
+            }
+        };
+        *part = if next == Some(b'"') {
+            Some(cursor.string()?)
+        } else {
+            cursor.value()?;
+            None
+        };
+    }
+}
+
+impl Draft<'_> {
+    /// Whether an object that is a cause is an error.
+    fn is_error(&self) -> bool {
+        self.name.is_some() && self.message.is_some()
+    }
+}
+
+/// The error of an object and its causes.
+fn finish(outermost: Draft<'_>, limits: &Limits) -> Result<ErrorValue, DecodeError> {
+    let mut errors = Vec::new();
+    let mut fields = 0;
+    let mut next = Some(outermost);
+    while let Some(mut draft) = next {
         if errors.len() > limits.cause_limit() as usize {
             return Err(DecodeError::CauseChain { limit: limits.cause_limit() });
         }
-        members = inner;
-    }
-    errors
-        .into_iter()
-        .rev()
-        .reduce(|inner, outer| outer.with_cause(inner))
-        .ok_or(DecodeError::ErrorShape)
-}
-
-/// Texts of the members of an error object.
-#[derive(Default)]
-struct Members<'a> {
-    name: Option<&'a str>,
-    message: Option<&'a str>,
-    stack: Option<&'a str>,
-    cause: Option<&'a str>,
-}
-
-impl<'a> Members<'a> {
-    /// The members of the object in `text`; `None` for other JSON.
-    fn read(text: &'a str) -> Result<Option<Self>, JsonFault> {
-        if !text.trim_ascii_start().starts_with('{') {
-            return Ok(None);
-        }
-        let mut from = serde_json::Deserializer::from_str(text);
-        let members = from.deserialize_map(MembersVisitor)?;
-        Ok(Some(members))
-    }
-
-    /// The error, with its cause where that is no error, or else the members of its cause.
-    fn error(&self) -> Result<(ErrorValue, Option<Members<'a>>), JsonFault> {
+        fields += draft.fields.len();
+        limits.admit(LimitKind::Fields, Tag::ERROR, fields)?;
+        let text = |part: Option<RawString<'_>>| part.map(|part| part.read().into_owned());
         let mut error = ErrorValue::new(
-            read_string(self.name)?.unwrap_or_else(|| DEFAULT_NAME.to_string()),
-            read_string(self.message)?.unwrap_or_default(),
+            text(draft.name).unwrap_or_else(|| DEFAULT_NAME.into()),
+            text(draft.message).unwrap_or_default(),
         );
-        if let Some(stack) = read_string(self.stack)? {
+        if let Some(stack) = text(draft.stack) {
             error = error.with_stack(stack);
         }
-        let Some(cause) = self.cause else { return Ok((error, None)) };
-        match Members::read(cause)? {
-            Some(inner) if is_string(inner.name) && is_string(inner.message) => {
-                Ok((error, Some(inner)))
+        for (name, value) in draft.fields {
+            error = error.with_field(name, value);
+        }
+        next = match draft.cause.take() {
+            Some(DraftCause::Error(inner)) => Some(*inner),
+            Some(DraftCause::Value(value)) => {
+                error = error.with_cause(Cause::Value(value.into()));
+                None
             }
-            _ => Ok((error.with_cause(Cause::Value(cause.to_string())), None)),
-        }
+            None => None,
+        };
+        errors.push(error);
     }
+    let nested = errors.into_iter().rev().reduce(|inner, outer| outer.with_cause(inner));
+    nested.ok_or(DecodeError::ErrorShape)
 }
 
-struct MembersVisitor;
-
-impl<'a> Visitor<'a> for MembersVisitor {
-    type Value = Members<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+/// The errors in the text of an array; `None` when an element is no error. They are read within the
+/// default limits.
+pub(crate) fn parse_array(text: &str) -> Option<Vec<ErrorValue>> {
+    let mut cursor = Cursor::new(text);
+    let mut errors = Vec::new();
+    cursor.expect(b'[').ok()?;
+    if cursor.eat(b']') {
+        return Some(errors);
     }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
-        let mut members = Members::default();
-        while let Some(key) = map.next_key_seed(JsonString)? {
-            let member = match key.as_str() {
-                "name" => &mut members.name,
-                "message" => &mut members.message,
-                "stack" => &mut members.stack,
-                "cause" => &mut members.cause,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *member = Some(map.next_value::<&RawValue>()?.get());
+    loop {
+        if cursor.peek() != Some(b'{') {
+            return None;
         }
-        Ok(members)
-    }
-}
-
-fn is_string(member: Option<&str>) -> bool {
-    member.is_some_and(|text| text.starts_with('"'))
-}
-
-/// The string that `member` is, if it is one.
-fn read_string(member: Option<&str>) -> Result<Option<String>, JsonFault> {
-    match member {
-        Some(text) if text.starts_with('"') => {
-            Ok(Some(JsonString.deserialize(&mut serde_json::Deserializer::from_str(text))?))
+        let draft = read(&mut cursor, &Limits::DEFAULT).ok()?;
+        if !draft.is_error() {
+            return None;
         }
-        _ => Ok(None),
+        errors.push(finish(draft, &Limits::DEFAULT).ok()?);
+        if !cursor.eat(b',') {
+            return cursor.expect(b']').ok().map(|()| errors);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned;
     use alloc::format;
 
     use super::*;
@@ -198,7 +284,7 @@ mod tests {
     #[test]
     fn absent_members_have_defaults() {
         let unnamed = ErrorValue::new("Error", "");
-        for text in ["{}", r#"{"name":7,"message":null,"stack":{},"extra":[{"cause":1}]}"#] {
+        for text in ["{}", r#" { "name":7,"message":null,"stack":{"cause":{}}} "#] {
             assert_eq!(parse(text, &LIMITS), Ok(unnamed.clone()));
         }
         assert_eq!(parse(r#"{"name":"","message":"m"}"#, &LIMITS), Ok(ErrorValue::new("", "m")));
@@ -219,8 +305,59 @@ mod tests {
             assert_eq!(parse(&text, &LIMITS), Ok(expected));
         }
         let text = r#"{"message":"m","cause":{"message":"n","name":"A","code":7}}"#;
-        let expected = ErrorValue::new("Error", "m").with_cause(ErrorValue::new("A", "n"));
+        let cause = ErrorValue::new("A", "n").with_field("code", "7");
+        let expected = ErrorValue::new("Error", "m").with_cause(cause);
         assert_eq!(parse(text, &LIMITS), Ok(expected));
+    }
+
+    #[test]
+    fn fields_follow_the_cause_and_keep_their_text() {
+        let error = ErrorValue::new("A", "a")
+            .with_field("code", "\"E\"")
+            .with_cause(ErrorValue::new("B", "b").with_field("n", "[1, 2]"))
+            .with_field("\n", "null");
+        let text = concat!(
+            r#"{"name":"A","message":"a","cause":{"name":"B","message":"b","n":[1, 2]},"#,
+            r#""code":"E","\n":null}"#
+        );
+        assert_eq!(write(&error, &LIMITS).as_deref(), Ok(text));
+        assert_eq!(parse(text, &LIMITS), Ok(error));
+        let mixed = r#"{"n": [1 ] ,"message":"a","n":{"cause":{}},"name":"A","\ud800":0}"#;
+        let expected = ErrorValue::new("A", "a")
+            .with_field("n", r#"{"cause":{}}"#)
+            .with_field("\u{FFFD}", "0");
+        assert_eq!(parse(mixed, &LIMITS), Ok(expected));
+    }
+
+    #[test]
+    fn field_limit_counts_those_of_all_errors() {
+        let two = LIMITS.with_fields(2);
+        let error = ErrorValue::new("A", "").with_field("a", "1").with_field("b", "2");
+        let error = ErrorValue::new("B", "").with_cause(error);
+        let text = write(&error, &two).unwrap();
+        assert_eq!(parse(&text, &two).as_ref(), Ok(&error));
+        let error = error.with_field("c", "3");
+        let EncodeError::TooLong(excess) = write(&error, &two).unwrap_err() else { panic!() };
+        assert_eq!((excess.limit, excess.actual, excess.most), (LimitKind::Fields, 3, 2));
+        let text = write(&error, &LIMITS).unwrap();
+        assert_eq!(parse(&text, &two), Err(DecodeError::TooLong(excess)));
+        // Those of an object that is no error do not count.
+        let plain = r#"{"name":"A","message":"","cause":{"a":1,"b":2,"c":3,"name":"x"}}"#;
+        assert!(parse(plain, &two).is_ok());
+        let many = "{".to_owned() + &r#""x":0,"#.repeat(1 << 17) + r#""y":1}"#;
+        assert!(matches!(parse(&many, &LIMITS), Err(DecodeError::TooLong(_))));
+    }
+
+    #[test]
+    fn a_field_cannot_be_named_like_a_member() {
+        for name in MEMBERS {
+            let refused = write(&ErrorValue::new("A", "").with_field(name, "1"), &LIMITS);
+            assert_eq!(refused, Err(EncodeError::FieldName { name: name.into() }));
+        }
+        for value in ["", "{", "1,2", "1}"] {
+            let refused = write(&ErrorValue::new("A", "").with_field("a", value), &LIMITS);
+            assert!(matches!(refused, Err(EncodeError::Json { .. })), "{value}");
+        }
     }
 
     #[test]
@@ -252,7 +389,7 @@ mod tests {
         assert!(matches!(parse(&open, &unlimited), Err(DecodeError::Json { .. })));
         let closed = nested((1 << 20) / 40);
         assert_eq!(parse(&closed, &LIMITS), Err(DecodeError::Nesting { limit: 128 }));
-        // Deep enough for the ceiling of the cause limit; each cause up to it costs a pass.
+        // Deep enough for the ceiling of the cause limit.
         let closed = nested(1 << 10);
         assert_eq!(parse(&closed, &unlimited), Err(DecodeError::CauseChain { limit: 256 }));
     }
@@ -261,6 +398,9 @@ mod tests {
     fn depth_of_a_cause_counts_from_the_outermost_error() {
         let limits = LIMITS.with_depth(3);
         let error = |cause: &str| ErrorValue::new("E", "m").with_cause(Cause::Value(cause.into()));
+        let field = |value: &str| ErrorValue::new("E", "m").with_field("f", value);
+        assert!(parse(&write(&field("[[]]"), &limits).unwrap(), &limits).is_ok());
+        assert_eq!(write(&field("[[[]]]"), &limits), Err(EncodeError::Nesting { limit: 3 }));
         let deepest = write(&error("[[]]"), &limits).unwrap();
         assert!(parse(&deepest, &limits).is_ok());
         assert_eq!(write(&error("[[[]]]"), &limits), Err(EncodeError::Nesting { limit: 3 }));
@@ -288,7 +428,8 @@ mod tests {
     #[test]
     fn unpaired_surrogates_are_replaced() {
         let text = r#"{"\udfff":1,"name":"\ud800","message":"a\ud83d\ude00\udc00\ud800\ud800b"}"#;
-        let expected = ErrorValue::new("\u{FFFD}", "a😀\u{FFFD}\u{FFFD}\u{FFFD}b");
+        let expected =
+            ErrorValue::new("\u{FFFD}", "a😀\u{FFFD}\u{FFFD}\u{FFFD}b").with_field("\u{FFFD}", "1");
         assert_eq!(parse(text, &LIMITS), Ok(expected));
     }
 }

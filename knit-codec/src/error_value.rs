@@ -12,7 +12,7 @@ use crate::codec::{admit, refusal};
 use crate::utf8::utf8;
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, error_text};
 
-/// An error that crosses: a name, a message, perhaps a stack, perhaps a cause.
+/// An error that crosses: a name, a message, perhaps a stack, perhaps a cause, perhaps fields.
 ///
 /// Shows itself as `name: message`, or as the one of the two that is not empty.
 ///
@@ -34,6 +34,8 @@ pub struct ErrorValue {
     message: String,
     stack: Option<String>,
     cause: Option<Cause>,
+    /// Names and JSON texts.
+    fields: Vec<(String, String)>,
 }
 
 /// What an error names as its cause.
@@ -50,7 +52,13 @@ impl ErrorValue {
     /// An error without stack and cause.
     #[must_use]
     pub fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { name: name.into(), message: message.into(), stack: None, cause: None }
+        Self {
+            name: name.into(),
+            message: message.into(),
+            stack: None,
+            cause: None,
+            fields: Vec::new(),
+        }
     }
 
     /// The error and its [sources](Error::source), each with the name `Error` and its `Display`
@@ -102,6 +110,7 @@ impl ErrorValue {
                     .as_ref()
                     .filter(|cause| matches!(cause, Cause::Value(_)))
                     .cloned(),
+                fields: value.fields.clone(),
             },
             None => Self::new(DEFAULT_NAME, error.to_string()),
         }
@@ -117,6 +126,60 @@ impl ErrorValue {
     #[must_use]
     pub fn with_stack(self, stack: impl Into<String>) -> Self {
         Self { stack: Some(stack.into()), ..self }
+    }
+
+    /// The error with this field, in place of one of the same name: what else it has to say, as JSON
+    /// text. Encoding checks the text, and that the name is not `name`, `message`, `stack` or `cause`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_codec::ErrorValue;
+    ///
+    /// let error = ErrorValue::new("SystemError", "no such file").with_field("errno", "2");
+    /// assert_eq!(error.field("errno"), Some("2"));
+    /// ```
+    #[must_use]
+    pub fn with_field(mut self, name: impl Into<String>, json: impl Into<String>) -> Self {
+        let (name, json) = (name.into(), json.into());
+        match self.fields.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, value)) => *value = json,
+            None => self.fields.push((name, json)),
+        }
+        self
+    }
+
+    /// The error as one that stands for several, as `AggregateError` in JavaScript does: they are its
+    /// field `errors`.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`], when one of them has no encoding.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_codec::ErrorValue;
+    ///
+    /// let errors = [ErrorValue::new("Error", "a"), ErrorValue::new("Error", "b")];
+    /// let all = ErrorValue::new("AggregateError", "all failed").with_errors(&errors)?;
+    /// assert_eq!(all.errors().as_deref(), Some(&errors[..]));
+    /// # Ok::<(), knit_codec::EncodeError>(())
+    /// ```
+    pub fn with_errors<'a>(
+        self,
+        errors: impl IntoIterator<Item = &'a Self>,
+    ) -> Result<Self, EncodeError> {
+        let texts = errors.into_iter().map(|error| error_text::write(error, &Limits::DEFAULT));
+        let texts = texts.collect::<Result<Vec<_>, _>>()?.join(",");
+        Ok(self.with_field(ERRORS, ["[", &texts, "]"].concat()))
+    }
+
+    /// The errors that this one stands for: those of its field `errors`, where that is an array of
+    /// errors within the default [`Limits`].
+    #[must_use]
+    pub fn errors(&self) -> Option<Vec<Self>> {
+        error_text::parse_array(self.field(ERRORS)?)
     }
 
     /// Class of the error, such as `TypeError`; `Error` where nothing else is known.
@@ -141,6 +204,18 @@ impl ErrorValue {
     #[must_use]
     pub const fn cause(&self) -> Option<&Cause> {
         self.cause.as_ref()
+    }
+
+    /// JSON text of the field with this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str())
+    }
+
+    /// Names and JSON texts of the fields, in the order in which they are sent.
+    #[must_use]
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, json)| (name.as_str(), json.as_str()))
     }
 
     /// This error, the error that caused it, and so on.
@@ -218,6 +293,27 @@ impl Decode for ErrorValue {
     }
 }
 
+/// Any error: it and its sources, as [`ErrorValue::from_error`] tells, within the limits.
+impl Encode for Box<dyn Error + Send + Sync> {
+    fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+        ErrorValue::from_sources(&**self, limits).encode_owned(limits)
+    }
+}
+
+/// An [`ErrorValue`].
+impl Decode for Box<dyn Error + Send + Sync> {
+    fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        Ok(ErrorValue::decode(payload, limits)?.into())
+    }
+
+    fn expected() -> &'static str {
+        ErrorValue::expected()
+    }
+}
+
+/// Name of the field with the errors that one stands for.
+const ERRORS: &str = "errors";
+
 /// Name of an error that has none of its own.
 pub(crate) const DEFAULT_NAME: &str = "Error";
 
@@ -256,8 +352,54 @@ mod tests {
     fn error_value_survives_the_way_through_a_source() {
         let value = ErrorValue::new("TypeError", "bad")
             .with_stack("at x")
+            .with_field("code", "7")
             .with_cause(ErrorValue::new("Error", "deep").with_cause(Cause::Value("[1]".into())));
         assert_eq!(ErrorValue::from_error(&value), value);
+    }
+
+    #[test]
+    fn any_boxed_error_crosses_with_its_sources() {
+        let limits = Limits::default();
+        let boxed: Box<dyn Error + Send + Sync> =
+            ErrorValue::new("A", "a").with_cause(ErrorValue::new("B", "b")).into();
+        let payload = boxed.encode(&limits).unwrap();
+        let back = Box::<dyn Error + Send + Sync>::decode(payload, &limits).unwrap();
+        assert_eq!(
+            (back.to_string(), back.source().unwrap().to_string()),
+            ("A: a".into(), "B: b".into())
+        );
+        let boxed: Box<dyn Error + Send + Sync> = "text".into();
+        let payload = boxed.encode(&limits).unwrap();
+        assert_eq!(ErrorValue::decode(payload, &limits), Ok(ErrorValue::new("Error", "text")));
+    }
+
+    #[test]
+    fn errors_of_an_error_nest_and_anything_else_stays_a_field() {
+        let inner = ErrorValue::new("AggregateError", "two")
+            .with_errors(&[ErrorValue::new("A", "a").with_cause(ErrorValue::new("B", "b"))])
+            .unwrap();
+        let outer = ErrorValue::new("AggregateError", "one").with_errors([&inner]).unwrap();
+        let limits = Limits::default();
+        let back = ErrorValue::decode(outer.encode(&limits).unwrap(), &limits).unwrap();
+        assert_eq!(back, outer);
+        assert_eq!(back.errors().unwrap()[0].errors().unwrap()[0].chain().count(), 2);
+        assert_eq!(ErrorValue::new("A", "").errors(), None);
+        assert_eq!(ErrorValue::new("A", "").with_errors([]).unwrap().errors(), Some(Vec::new()));
+        for other in [
+            "7",
+            "{}",
+            "[1]",
+            r#"[{"name":"A"}]"#,
+            r#"[{"name":"A","message":""},null]"#,
+            "[",
+            "[{",
+        ] {
+            assert_eq!(
+                ErrorValue::new("A", "").with_field("errors", other).errors(),
+                None,
+                "{other}"
+            );
+        }
     }
 
     #[test]

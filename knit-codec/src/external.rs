@@ -2,15 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
-use core::fmt;
-
 use knit_proto::Tag;
-use serde_core::de::{Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::codec::{Placed, fits_text};
 use crate::json::{self, JsonFault};
-use crate::json_string::JsonString;
+use crate::json_cursor::{Cursor, push_string};
+use crate::json_depth::check_nesting;
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, SharedBufferRef};
 
 pub(crate) const EXTERNAL: Placed = Placed::new(Tag::EXTERNAL_INLINE, Tag::EXTERNAL_ARENA);
@@ -171,8 +168,9 @@ fn text(
         fits_text(tag(len), len, limits)
     };
     fits(codec.len().saturating_add("\"\"".len()))?;
-    let codec = serde_json::to_string(codec).map_err(JsonFault::from)?;
-    fits(codec.len())?;
+    let mut text = String::from("[");
+    push_string(&mut text, codec);
+    fits(text.len() - 1)?;
     let Some(depth) = limits.depth.checked_sub(1) else {
         return Err(EncodeError::Nesting { limit: limits.depth });
     };
@@ -180,35 +178,29 @@ fn text(
         JsonFault::Nesting { .. } => EncodeError::Nesting { limit: limits.depth },
         other => other.into(),
     })?;
-    Ok(["[", &codec, ",", metadata, "]"].concat())
+    text.extend([",", metadata, "]"]);
+    Ok(text)
 }
 
 /// The external payload of a text.
 pub(crate) fn parse(text: &str, limits: &Limits) -> Result<External, DecodeError> {
-    json::check(text, limits.depth)?;
-    // It is JSON: what the visitor refuses is its shape.
-    serde_json::Deserializer::from_str(text)
-        .deserialize_seq(Pair)
-        .map_err(|_| DecodeError::ExternalShape)
+    check_nesting(text.as_bytes(), limits.depth)?;
+    // Text that is no JSON is refused as that, whatever its shape. PAY-25.
+    let mut whole = Cursor::new(text);
+    let mut pair = whole.clone();
+    whole.value()?;
+    whole.end()?;
+    read(&mut pair).map_err(|_| DecodeError::ExternalShape)
 }
 
 /// An array of a string and one more element.
-struct Pair;
-
-impl<'a> Visitor<'a> for Pair {
-    type Value = External;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of a codec id and metadata")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<External, A::Error> {
-        let missing = || serde_core::de::Error::custom("an element is missing");
-        let codec = array.next_element_seed(JsonString)?.ok_or_else(missing)?;
-        let metadata = array.next_element::<&RawValue>()?.ok_or_else(missing)?;
-        // A third element is refused by the deserializer itself, which expects the end.
-        Ok(External { codec, metadata: metadata.get().into() })
-    }
+fn read(pair: &mut Cursor<'_>) -> Result<External, JsonFault> {
+    pair.expect(b'[')?;
+    let codec = pair.string()?.read().into_owned();
+    pair.expect(b',')?;
+    let metadata = pair.value()?.into();
+    pair.expect(b']')?;
+    Ok(External { codec, metadata })
 }
 
 /// Names of the numbers of [`SharedBufferRef::runtime`].

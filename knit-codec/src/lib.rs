@@ -61,8 +61,8 @@ mod error_text;
 mod error_value;
 mod external;
 mod json;
+mod json_cursor;
 mod json_depth;
-mod json_string;
 mod limits;
 #[cfg(feature = "num-bigint")]
 mod num_bigint;

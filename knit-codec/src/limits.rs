@@ -40,6 +40,8 @@ pub struct Limits {
     /// Most errors below the outermost one in a cause chain; 16 by default. Counts as at most
     /// [`Limits::MAX_CAUSES`].
     pub causes: u32,
+    /// Most fields of an error and its causes together; 64 by default.
+    pub fields: u32,
     /// Deepest nesting of arrays and objects in JSON text; 128 by default. The text of an error
     /// nests one level for the error and one for each cause.
     pub depth: u32,
@@ -80,6 +82,12 @@ impl Limits {
         Self { causes, ..self }
     }
 
+    /// These limits with another number of fields of errors.
+    #[must_use]
+    pub const fn with_fields(self, fields: u32) -> Self {
+        Self { fields, ..self }
+    }
+
     /// These limits with another nesting depth of JSON text.
     #[must_use]
     pub const fn with_depth(self, depth: u32) -> Self {
@@ -103,6 +111,7 @@ impl Limits {
             LimitKind::Text => self.text,
             LimitKind::Elements => self.elements,
             LimitKind::Limbs => self.limbs,
+            LimitKind::Fields => self.fields,
         };
         // A `u32` fits every `usize` that there is memory for.
         if actual <= most as usize { Ok(()) } else { Err(Excess { tag, limit, actual, most }) }
@@ -114,6 +123,7 @@ impl Limits {
         elements: u32::MAX,
         limbs: 1 << 17,
         causes: 16,
+        fields: 64,
         depth: 128,
     };
 }
@@ -136,6 +146,8 @@ pub enum LimitKind {
     Elements,
     /// [`Limits::limbs`].
     Limbs,
+    /// [`Limits::fields`].
+    Fields,
 }
 
 impl LimitKind {
@@ -144,6 +156,7 @@ impl LimitKind {
             Self::Payload | Self::Text => "bytes",
             Self::Elements => "elements",
             Self::Limbs => "limbs of 64 bits",
+            Self::Fields => "fields",
         }
     }
 }
@@ -155,6 +168,7 @@ impl fmt::Display for LimitKind {
             Self::Text => "text",
             Self::Elements => "element",
             Self::Limbs => "bigint",
+            Self::Fields => "field",
         })
     }
 }

@@ -54,13 +54,17 @@ fn json() -> impl Strategy<Value = String> {
 
 fn error() -> impl Strategy<Value = ErrorValue> {
     let one = || {
-        (text(), text(), proptest::option::of(text())).prop_map(|(name, message, stack)| {
-            let error = ErrorValue::new(name, message);
-            match stack {
-                Some(stack) => error.with_stack(stack),
-                None => error,
-            }
-        })
+        let fields = vec(("[a-z]{0,3}é?", json()), 0..4);
+        (text(), text(), proptest::option::of(text()), fields).prop_map(
+            |(name, message, stack, fields)| {
+                let error = ErrorValue::new(name, message);
+                let error = match stack {
+                    Some(stack) => error.with_stack(stack),
+                    None => error,
+                };
+                fields.into_iter().fold(error, |error, (name, json)| error.with_field(name, json))
+            },
+        )
     };
     let innermost = (one(), proptest::option::of(json())).prop_map(|(error, cause)| match cause {
         Some(cause) => error.with_cause(Cause::Value(cause)),
