@@ -18,6 +18,7 @@ import { parsePlace } from "./slot.mjs";
 const { Form, Tag } = spec;
 const NAN_BITS = "7ff8000000000000";
 const EMPTY = { word3: 0, word4: 0, word5: 0, inline: new Uint8Array(0), arena: new Uint8Array(0) };
+const ERROR_MEMBERS = ["name", "message", "stack", "cause"];
 const SHARED_BUFFER_CODEC = "knitting.processSharedBuffer";
 const RESERVED_CODECS = [SHARED_BUFFER_CODEC, "knitting.bufferReference", "knitting.sharedArrayBuffer"];
 
@@ -85,7 +86,7 @@ function itemsOf(text) {
 
 function memberOf(item) {
   const end = endOfString(item, 0);
-  return [JSON.parse(item.slice(0, end)), item.slice(item.indexOf(":", end) + 1).trim()];
+  return [JSON.parse(item.slice(0, end)).toWellFormed(), item.slice(item.indexOf(":", end) + 1).trim()];
 }
 
 /** The members of an object, the last of equal names; else undefined. */
@@ -178,6 +179,8 @@ function decodeError(text, limits) {
     current.name = stringOf(members.get("name")) ?? "Error";
     current.message = stringOf(members.get("message")) ?? "";
     if (stringOf(members.get("stack")) !== undefined) current.stack = stringOf(members.get("stack"));
+    const fields = [...members].filter(([name]) => !ERROR_MEMBERS.includes(name));
+    if (fields.length > 0) current.fields = fields.map(([name, json]) => ({ name, json }));
     const cause = members.get("cause");
     if (cause === undefined) return first;
     members = membersOf(cause);
@@ -268,14 +271,17 @@ function encodeElements({ size, set }, values) {
 /** The writing rules of PAY-16. What the receiver would refuse is not sent. */
 function encodeError(error, limits) {
   let text = "";
-  let levels = 0;
-  for (let current = error; current !== undefined; current = current.cause?.error, levels++) {
-    const { name, message, stack, cause } = current;
+  let ends = "";
+  for (let current = error; current !== undefined; current = current.cause?.error) {
+    const { name, message, stack, cause, fields = [] } = current;
     text += JSON.stringify({ name, message, stack }).slice(0, -1);
     if (cause !== undefined) text += ',"cause":';
     if (cause?.json !== undefined) text += checkJson(cause.json, limits);
+    check(!fields.some(({ name }) => ERROR_MEMBERS.includes(name)), "error_shape");
+    const members = fields.map(({ name, json }) => `,${JSON.stringify(name)}:${checkJson(json, limits)}`);
+    ends = `${members.join("")}}${ends}`;
   }
-  text = checkJson(text + "}".repeat(levels), limits);
+  text = checkJson(text + ends, limits);
   decodeError(text, limits);
   return text;
 }

@@ -79,6 +79,14 @@ pub(super) fn caused_by_json(mut error: Value, text: &str) -> Value {
     error
 }
 
+/// Names and JSON texts.
+pub(super) fn with_fields(mut error: Value, fields: &[(&str, &str)]) -> Value {
+    let fields: Vec<_> =
+        fields.iter().map(|(name, text)| json!({ "name": name, "json": text })).collect();
+    error["fields"] = fields.into();
+    error
+}
+
 /// An error as a value of its own.
 pub(super) fn error_value(members: Value) -> Value {
     let mut value = of_type("error");

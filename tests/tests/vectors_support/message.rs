@@ -206,6 +206,9 @@ fn error(json: &Json) -> ErrorValue {
         Some(stack) => error.with_stack(stack),
         None => error,
     };
+    let fields = json["fields"].as_array().into_iter().flatten();
+    let error = fields
+        .fold(error, |error, field| error.with_field(text(field, "name"), text(field, "json")));
     match json["cause"].as_object() {
         None => error,
         Some(cause) if cause.contains_key("error") => {

@@ -2,12 +2,12 @@
 
 use super::super::VectorFile;
 use super::super::build::Verdict::Canonical;
-use super::super::value::{caused_by, caused_by_json, error, error_value, with_stack};
+use super::super::value::{caused_by, caused_by_json, error, error_value, with_fields, with_stack};
 use super::{DEFAULTS, Limits, accepted, arena, canonical, file};
 use serde_json::Value;
 
 pub(super) fn vectors() -> Vec<VectorFile> {
-    [plain(), causes(), read_liberally(), chains()].concat()
+    [plain(), causes(), fields(), read_liberally(), chains()].concat()
 }
 
 /// The stack of the recordings of the upstream system, and its text in JSON.
@@ -17,6 +17,11 @@ const STACK_TEXT: &str = r#""Error: boom\n    at golden (file:///golden.ts:1:1)"
 fn sent(words: &str, doc: &str, members: Value, text: &str) -> VectorFile {
     let words = format!("error-{words}");
     canonical(&words, &["PAY-16"], doc, error_value(members), arena(24, text.as_bytes()))
+}
+
+fn read(words: &str, doc: &str, members: Value, text: &str) -> VectorFile {
+    let words = format!("error-{words}");
+    accepted(&words, &["PAY-16"], doc, error_value(members), arena(24, text.as_bytes()))
 }
 
 fn plain() -> Vec<VectorFile> {
@@ -139,10 +144,6 @@ fn causes() -> Vec<VectorFile> {
 }
 
 fn read_liberally() -> Vec<VectorFile> {
-    let read = |words: &str, doc, members, text: &str| {
-        let words = format!("error-{words}");
-        accepted(&words, &["PAY-16"], doc, error_value(members), arena(24, text.as_bytes()))
-    };
     vec![
         read(
             "no-members",
@@ -169,9 +170,9 @@ fn read_liberally() -> Vec<VectorFile> {
             r#"{"name":7,"message":null,"stack":{}}"#,
         ),
         read(
-            "unknown-members",
-            "Unknown members are ignored, whatever is in them.",
-            error("A", "m"),
+            "other-members",
+            "Other members are fields, whatever is in them and wherever they stand.",
+            with_fields(error("A", "m"), &[("code", "7"), ("errors", r#"[{"cause":1}]"#)]),
             r#"{"code":7,"name":"A","errors":[{"cause":1}],"message":"m"}"#,
         ),
         read(
@@ -212,9 +213,62 @@ fn read_liberally() -> Vec<VectorFile> {
         ),
         read(
             "cause-with-code",
-            "A cause with string members name and message is an error, with its other members ignored.",
-            caused_by(error("Error", "m"), error("A", "n")),
+            "A cause with string members name and message is an error, with its other members as fields.",
+            caused_by(error("Error", "m"), with_fields(error("A", "n"), &[("code", "7")])),
             r#"{"message":"m","cause":{"message":"n","name":"A","code":7}}"#,
+        ),
+    ]
+}
+
+fn fields() -> Vec<VectorFile> {
+    vec![
+        sent(
+            "fields",
+            "Fields stand behind the cause, as JSON text.",
+            with_fields(
+                caused_by_json(with_stack(error("SystemError", "no file"), "s"), "1"),
+                &[("errno", "2"), ("path", r#""/é\n""#), ("", "null"), ("x\"", "[ {} ]")],
+            ),
+            concat!(
+                r#"{"name":"SystemError","message":"no file","stack":"s","cause":1,"errno":2,"#,
+                r#""path":"/é\n","":null,"x\"":[ {} ]}"#
+            ),
+        ),
+        sent(
+            "cause-with-fields",
+            "An error and its cause with fields each: those of the cause end before.",
+            with_fields(
+                caused_by(error("A", "a"), with_fields(error("B", "b"), &[("n", "{\"cause\":1}")])),
+                &[("n", "1")],
+            ),
+            r#"{"name":"A","message":"a","cause":{"name":"B","message":"b","n":{"cause":1}},"n":1}"#,
+        ),
+        sent(
+            "aggregate",
+            "An error that stands for several has them in a field.",
+            with_fields(
+                error("AggregateError", "all"),
+                &[(
+                    "errors",
+                    r#"[{"name":"A","message":"a"},{"name":"B","message":"b","cause":1}]"#,
+                )],
+            ),
+            concat!(
+                r#"{"name":"AggregateError","message":"all","errors":"#,
+                r#"[{"name":"A","message":"a"},{"name":"B","message":"b","cause":1}]}"#
+            ),
+        ),
+        read(
+            "equal-fields",
+            "Of fields with equal names the last counts, in the place of the first.",
+            with_fields(error("A", "m"), &[("a", "3"), ("b", "2")]),
+            r#"{"name":"A","message":"m","a":1,"b":2,"\u0061":3}"#,
+        ),
+        read(
+            "field-name-surrogates",
+            "Unpaired surrogates in the names of fields become U+FFFD, and so equal names.",
+            with_fields(error("A", "m"), &[("\u{fffd}", "2")]),
+            r#"{"name":"A","message":"m","\ud800":1,"\udfff":2}"#,
         ),
     ]
 }
