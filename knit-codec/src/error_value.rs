@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::any::Any;
 use core::error::Error;
 use core::fmt;
 
@@ -77,6 +78,26 @@ impl ErrorValue {
     #[must_use]
     pub fn from_error(error: &(dyn Error + 'static)) -> Self {
         Self::from_sources(error, &Limits::DEFAULT)
+    }
+
+    /// The error that a panic is: the name `knit.panic`, and as message the text that it was raised
+    /// with, of which at most 4 KiB are kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_codec::ErrorValue;
+    ///
+    /// let panic = std::panic::catch_unwind(|| panic!("no {}", 7)).unwrap_err();
+    /// assert_eq!(ErrorValue::from_panic(&*panic), ErrorValue::new("knit.panic", "no 7"));
+    /// ```
+    #[must_use]
+    pub fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = text.unwrap_or("the task panicked with a value that is no text");
+        let (kept, _) = text.split_at(text.floor_char_boundary(PANIC_BYTES));
+        Self::new(PANIC_NAME, kept)
     }
 
     /// The error and as many of its sources as `limits` allow. An error may be its own source, so
@@ -314,6 +335,11 @@ impl Decode for Box<dyn Error + Send + Sync> {
 /// Name of the field with the errors that one stands for.
 const ERRORS: &str = "errors";
 
+/// Name of an error that is a panic.
+const PANIC_NAME: &str = "knit.panic";
+/// Longest text of a panic that is kept, in bytes.
+const PANIC_BYTES: usize = 4 << 10;
+
 /// Name of an error that has none of its own.
 pub(crate) const DEFAULT_NAME: &str = "Error";
 
@@ -355,6 +381,17 @@ mod tests {
             .with_field("code", "7")
             .with_cause(ErrorValue::new("Error", "deep").with_cause(Cause::Value("[1]".into())));
         assert_eq!(ErrorValue::from_error(&value), value);
+    }
+
+    #[test]
+    fn text_of_a_panic_is_cut_at_a_character() {
+        let message =
+            |panic: &(dyn Any + Send)| ErrorValue::from_panic(panic).message().to_string();
+        assert_eq!(message(&"no"), "no");
+        assert_eq!(message(&String::from("no")), "no");
+        assert_eq!(message(&7_u8), "the task panicked with a value that is no text");
+        let long = "x".to_string() + &"é".repeat(PANIC_BYTES);
+        assert_eq!(message(&long).len(), PANIC_BYTES - 1);
     }
 
     #[test]
