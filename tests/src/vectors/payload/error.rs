@@ -265,6 +265,15 @@ fn fields() -> Vec<VectorFile> {
             r#"{"name":"A","message":"m","a":1,"b":2,"\u0061":3}"#,
         ),
         read(
+            "equal-causes",
+            "Of equal causes the last counts: nothing is left of the error that the first one is.",
+            caused_by_json(error("E", "m"), r#"{"name":"F"}"#),
+            concat!(
+                r#"{"name":"E","message":"m","cause":{"name":"F","message":"n","code":1},"#,
+                r#""cause":{"name":"F"}}"#
+            ),
+        ),
+        read(
             "field-name-surrogates",
             "Unpaired surrogates in the names of fields become U+FFFD, and so equal names.",
             with_fields(error("A", "m"), &[("\u{fffd}", "2")]),
