@@ -10,6 +10,8 @@
 //! - [`HostileMemory`]: every load may return what the peer liked to write just then;
 //! - [`TraceMemory`]: every access is written down, with its ordering, party and step.
 //!
+//! [`reference`](mod@reference) decodes payloads slowly and plainly, to be compared with the codec.
+//!
 //! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
 
@@ -21,6 +23,7 @@ mod hostile;
 mod intercept;
 mod loom_memory;
 mod model;
+pub mod reference;
 mod trace;
 pub mod vectors;
 mod weaken;

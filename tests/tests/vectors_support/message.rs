@@ -17,6 +17,11 @@ pub fn decode(json: &Json) -> Result<Value, DecodeError> {
     Value::decode(Message::of_file(json).received(), &limits(json))
 }
 
+/// The payload that a receiver has copied out.
+pub fn received(json: &Json) -> Payload<'static> {
+    Message::of_file(json).received()
+}
+
 /// A reader decodes the message to the value; a writer of the value produces the message.
 pub fn hold_payload(json: &Json) {
     let value = value(&json["value"]);
@@ -111,7 +116,8 @@ impl Message {
     }
 }
 
-fn limits(json: &Json) -> Limits {
+/// The `limits` of a vector.
+pub fn limits(json: &Json) -> Limits {
     let limits = &json["limits"];
     Limits::default()
         .with_payload(word(limits, "max_payload"))
@@ -119,8 +125,8 @@ fn limits(json: &Json) -> Limits {
         .with_causes(word(limits, "max_causes"))
 }
 
-/// The `value` of a vector, of a type that the codec has.
-fn value(json: &Json) -> Value {
+/// The `value` of a vector.
+pub fn value(json: &Json) -> Value {
     match text(json, "type") {
         "undefined" => Value::Undefined,
         "null" => Value::Null,

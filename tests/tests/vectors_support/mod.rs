@@ -6,7 +6,7 @@ mod recorded;
 mod refuse;
 
 pub use layout::{hold_header, hold_slot};
-pub use message::{decode, hold_payload};
+pub use message::{decode, hold_payload, limits, received, value};
 pub use recorded::{SAME, hold_recorded, recorded};
 pub use refuse::refusal;
 
