@@ -13,6 +13,7 @@ pub mod bars;
 pub mod bodies;
 pub mod case;
 pub mod cases;
+pub mod codec_bars;
 mod cooperative;
 pub mod experiments;
 pub mod lane;

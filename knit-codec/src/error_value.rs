@@ -35,9 +35,13 @@ pub struct ErrorValue {
     message: String,
     stack: Option<String>,
     cause: Option<Cause>,
-    /// Names and JSON texts.
-    fields: Vec<(String, String)>,
+    /// Boxed: most errors have none, and errors are parts of results.
+    fields: Option<Box<Fields>>,
 }
+
+/// Names and JSON texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Fields(Vec<(String, String)>);
 
 /// What an error names as its cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +57,7 @@ impl ErrorValue {
     /// An error without stack and cause.
     #[must_use]
     pub fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            message: message.into(),
-            stack: None,
-            cause: None,
-            fields: Vec::new(),
-        }
+        Self { name: name.into(), message: message.into(), stack: None, cause: None, fields: None }
     }
 
     /// The error and its [sources](Error::source), each with the name `Error` and its `Display`
@@ -163,9 +161,10 @@ impl ErrorValue {
     #[must_use]
     pub fn with_field(mut self, name: impl Into<String>, json: impl Into<String>) -> Self {
         let (name, json) = (name.into(), json.into());
-        match self.fields.iter_mut().find(|(known, _)| *known == name) {
+        let Fields(fields) = &mut **self.fields.get_or_insert_default();
+        match fields.iter_mut().find(|(known, _)| *known == name) {
             Some((_, value)) => *value = json,
-            None => self.fields.push((name, json)),
+            None => fields.push((name, json)),
         }
         self
     }
@@ -230,13 +229,14 @@ impl ErrorValue {
     /// JSON text of the field with this name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str())
+        self.fields().find(|(known, _)| *known == name).map(|(_, json)| json)
     }
 
     /// Names and JSON texts of the fields, in the order in which they are sent.
     #[must_use]
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, json)| (name.as_str(), json.as_str()))
+        let fields = self.fields.as_deref().map_or(&[][..], |Fields(fields)| fields);
+        fields.iter().map(|(name, json)| (name.as_str(), json.as_str()))
     }
 
     /// This error, the error that caused it, and so on.

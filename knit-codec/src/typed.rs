@@ -240,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn numbers_survive_to_the_last_bit() {
+        for number in
+            [3.0 * 0.37, 6.0 * 0.37, 5e-324, f64::MAX, -0.1, 1e23, 9_007_199_254_740_993.0]
+        {
+            let payload = Json(number).encode(&LIMITS).unwrap();
+            let Json(back) = Json::<f64>::decode(payload, &LIMITS).unwrap();
+            assert_eq!(back.to_bits(), number.to_bits(), "{number:?}");
+        }
+    }
+
+    #[test]
     fn borrowed_strings_stay_where_they_are() {
         let payload = payload(r#"["abc","d"]"#);
         let Json((text, _)) = Json::<(&str, &str)>::decode_borrowed(&payload, &LIMITS).unwrap();

@@ -1,0 +1,281 @@
+//! The rows.
+
+use super::{Bar, Row, Work};
+use knit_codec::{
+    Decode, DecodeBorrowed, Encode, ErrorValue, Json, Limits, Numbers, Payload, Value,
+};
+use knit_proto::{Span, Tag};
+use knit_ring::{HeapBlock, HeapMemory, Mapped, MappedBytes, SharedBytes, SharedMemory};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::hint::black_box;
+
+const MIB: usize = 1 << 20;
+const LIMITS: fn() -> Limits = Limits::default;
+
+/// The bars, in the order of the report.
+#[must_use]
+pub fn all() -> Vec<Row> {
+    let ascii = "0123456789abcdef".repeat(MIB / 16);
+    let mixed = "grüße ключ 😀 ok! ".repeat(MIB / 26 + 1);
+    let mixed = mixed[..mixed.floor_char_boundary(MIB)].to_owned();
+    let bytes: Vec<u8> = (0..MIB).map(|at| (at % 251) as u8).collect();
+    let floats: Vec<f64> = (0..MIB / 8).map(|at| at as f64 * 0.5).collect();
+    let integers: Vec<i32> = (0..MIB as i32 / 4).collect();
+    let (small, large) = (documents(8), documents(880));
+    vec![
+        scalar("f64", 0.1_f64),
+        scalar("bool", true),
+        scalar("undefined", None::<bool>),
+        scalar("bigint", -(1_i64 << 60)),
+        row("value_f64", value_there_and_back(Value::Number(0.1)), None, Bar::None),
+        row("string_11B", short_text("hello world"), None, Bar::Nanoseconds(12.0)),
+        encode("string_1MiB_ascii/encode", ascii.clone()),
+        decode_text("string_1MiB_ascii/decode", ascii.clone()),
+        owned_text("string_1MiB_ascii/owned", ascii),
+        encode("string_1MiB_mixed/encode", mixed.clone()),
+        decode_text("string_1MiB_mixed/decode", mixed.clone()),
+        owned_text("string_1MiB_mixed/owned", mixed),
+        encode("bytes_1MiB/encode", bytes.clone()),
+        decode("bytes_1MiB/decode", &bytes, |payload| {
+            black_box(<&[u8]>::decode_borrowed(payload, &LIMITS()).expect("bytes"));
+        }),
+        encode("f64_array_1MiB/encode", floats.clone()),
+        decode("f64_array_1MiB/decode", &floats, |payload| {
+            black_box(<Cow<'_, [f64]>>::decode_borrowed(payload, &LIMITS()).expect("an array"));
+        }),
+        encode("i32_array_1MiB/encode", integers.clone()),
+        decode("i32_array_1MiB/decode", &integers, |payload| {
+            black_box(<Cow<'_, [i32]>>::decode_borrowed(payload, &LIMITS()).expect("an array"));
+        }),
+        encode("numbers_1MiB/encode", Numbers(floats)),
+        json_encode("json_1KiB/encode", small.clone()),
+        json_decode("json_1KiB/decode", small.clone()),
+        json_both("json_1KiB/both", small),
+        json_encode("json_100KiB/encode", large.clone()),
+        json_decode("json_100KiB/decode", large.clone()),
+        json_both("json_100KiB/both", large),
+        row("error_3_causes", error(), None, Bar::Nanoseconds(3000.0)),
+    ]
+}
+
+fn row(name: &'static str, figure: Work, reference: Option<(&'static str, Work)>, bar: Bar) -> Row {
+    Row { name, figure, reference, bar }
+}
+
+fn repeat(mut work: impl FnMut() + 'static) -> Work {
+    Box::new(move |times| (0..times).for_each(|_| work()))
+}
+
+/// A value that a header line carries: encoded, its tag and scalar handed over, decoded.
+fn scalar<T: Encode + Decode + PartialEq + Debug + Copy + 'static>(
+    name: &'static str,
+    value: T,
+) -> Row {
+    let limits = LIMITS();
+    let there_and_back = move || {
+        let value = black_box(value);
+        let payload = value.encode(&limits).expect("it can be sent");
+        let (tag, bits) = (black_box(payload.tag()), black_box(payload.scalar_bits()));
+        T::decode(Payload::scalar(tag, bits), &limits).expect("it is what was sent")
+    };
+    assert_eq!(there_and_back(), value, "{name}");
+    let work = repeat(move || _ = black_box(there_and_back()));
+    row(name, work, None, Bar::Nanoseconds(3.0))
+}
+
+fn value_there_and_back(value: Value) -> Work {
+    let limits = LIMITS();
+    repeat(move || {
+        let payload = black_box(&value).encode(&limits).expect("it can be sent");
+        let (tag, bits) = black_box((payload.tag(), payload.scalar_bits()));
+        _ = black_box(Value::decode(Payload::scalar(tag, bits), &limits));
+    })
+}
+
+/// A short string: encoded, and read in place on the private copy.
+fn short_text(text: &'static str) -> Work {
+    let limits = LIMITS();
+    let payload = text.encode(&limits).expect("it can be sent").into_owned();
+    assert_eq!(<&str>::decode_borrowed(&payload, &limits), Ok(text));
+    repeat(move || {
+        black_box(black_box(text).encode(&limits).expect("it can be sent"));
+        black_box(<&str>::decode_borrowed(black_box(&payload), &limits).expect("it is text"));
+    })
+}
+
+/// A block of shared memory, warm, with a copy of `bytes` in it.
+fn shared(bytes: &[u8]) -> MappedBytes<HeapBlock> {
+    let len = u32::try_from(bytes.len().next_multiple_of(8)).expect("a mebibyte or so");
+    let memory: Mapped<HeapBlock> = HeapMemory::zeroed(len).expect("there is memory");
+    let span = Span::new(0, len).expect("a multiple of eight");
+    let block = memory.bytes(span).expect("all of it");
+    block.deposit(0, bytes).expect("it fits");
+    block
+}
+
+/// Encoding and the copy into shared memory, beside `memcpy` of as many bytes.
+fn encode<T: Encode + 'static>(name: &'static str, value: T) -> Row {
+    let limits = LIMITS();
+    let payload = value.encode(&limits).expect("it can be sent").into_owned();
+    let block = shared(payload.as_bytes());
+    let work = repeat(move || {
+        let payload = black_box(&value).encode(&limits).expect("it can be sent");
+        block.deposit(0, payload.as_bytes()).expect("it fits");
+    });
+    row(name, work, Some(("memcpy", memcpy(payload.as_bytes()))), Bar::AtLeast(0.9))
+}
+
+/// The copy out of shared memory into a warm private buffer, and what `read` makes of it.
+fn decoding(payload: &Payload<'_>, read: impl Fn(&Payload<'_>) + 'static) -> Work {
+    let (tag, bytes) = (payload.tag(), payload.as_bytes());
+    let block = shared(bytes);
+    let mut private = bytes.to_vec();
+    repeat(move || {
+        block.snapshot(0, &mut private).expect("it is there");
+        read(&Payload::bytes(tag, private.as_slice()));
+    })
+}
+
+/// Decoding in place, beside `memcpy` of as many bytes.
+fn decode(name: &'static str, value: &impl Encode, read: impl Fn(&Payload<'_>) + 'static) -> Row {
+    let payload = value.encode(&LIMITS()).expect("it can be sent").into_owned();
+    let memcpy = memcpy(payload.as_bytes());
+    row(name, decoding(&payload, read), Some(("memcpy", memcpy)), Bar::AtLeast(0.9))
+}
+
+/// Decoding text in place, beside `memcpy` and a check by `simdutf8`.
+fn decode_text(name: &'static str, text: String) -> Row {
+    let limits = LIMITS();
+    let payload = text.encode(&limits).expect("it can be sent").into_owned();
+    let work = decoding(&payload, move |payload| {
+        black_box(<&str>::decode_borrowed(payload, &limits).expect("it is text"));
+    });
+    row(name, work, Some(("memcpy + simdutf8", copy_and_check(text))), Bar::AtMost(1.2))
+}
+
+/// The same with a string of its own in the end: one allocation more, and one copy where it is not ASCII.
+fn owned_text(name: &'static str, text: String) -> Row {
+    let limits = LIMITS();
+    let payload = text.encode(&limits).expect("it can be sent").into_owned();
+    let (tag, block) = (payload.tag(), shared(payload.as_bytes()));
+    let len = payload.len();
+    let work = repeat(move || {
+        let mut private = vec![0; len];
+        block.snapshot(0, &mut private).expect("it is there");
+        let payload = Payload::bytes(tag, private);
+        black_box(String::decode(payload, &limits).expect("it is text"));
+    });
+    row(name, work, Some(("memcpy + simdutf8", copy_and_check(text))), Bar::None)
+}
+
+fn memcpy(bytes: &[u8]) -> Work {
+    let (from, mut into) = (bytes.to_vec(), bytes.to_vec());
+    repeat(move || {
+        into.copy_from_slice(black_box(&from));
+        black_box(&mut into);
+    })
+}
+
+fn copy_and_check(text: String) -> Work {
+    let mut into = text.clone().into_bytes();
+    repeat(move || {
+        into.copy_from_slice(black_box(text.as_bytes()));
+        black_box(simdutf8::basic::from_utf8(black_box(&into)).is_ok());
+    })
+}
+
+/// What a service might send: numbers, short strings, a list, an option, now and then an escape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Item {
+    id: u64,
+    name: String,
+    tags: Vec<String>,
+    score: f64,
+    active: bool,
+    note: Option<String>,
+}
+
+fn documents(count: u64) -> Vec<Item> {
+    let item = |id| Item {
+        id: id * 7919,
+        name: format!("item number {id}"),
+        tags: vec!["alpha".into(), "beta".into(), format!("t{}", id % 13)],
+        score: id as f64 * 0.37,
+        active: id % 3 == 0,
+        note: (id % 4 == 0).then(|| "grüße, \"quoted\"".into()),
+    };
+    (0..count).map(item).collect()
+}
+
+fn json_encode(name: &'static str, items: Vec<Item>) -> Row {
+    let reference = ("serde_json", serde_json_encode(items.clone()));
+    row(name, knit_json_encode(items), Some(reference), Bar::AtMost(1.0))
+}
+
+fn json_decode(name: &'static str, items: Vec<Item>) -> Row {
+    let reference = ("serde_json", serde_json_decode(&items));
+    row(name, knit_json_decode(&items), Some(reference), Bar::AtMost(1.0))
+}
+
+/// Both, which is what a call costs.
+fn json_both(name: &'static str, items: Vec<Item>) -> Row {
+    let both = |mut one: Work, mut other: Work| -> Work {
+        Box::new(move |times| {
+            one(times);
+            other(times);
+        })
+    };
+    let reference = both(serde_json_encode(items.clone()), serde_json_decode(&items));
+    let figure = both(knit_json_encode(items.clone()), knit_json_decode(&items));
+    row(name, figure, Some(("serde_json", reference)), Bar::AtMost(1.0))
+}
+
+fn knit_json_encode(items: Vec<Item>) -> Work {
+    let limits = LIMITS();
+    let value = Json(items);
+    repeat(move || _ = black_box(black_box(&value).encode(&limits).expect("it can be sent")))
+}
+
+fn knit_json_decode(items: &[Item]) -> Work {
+    let limits = LIMITS();
+    let payload = Json(items).encode(&limits).expect("it can be sent").into_owned();
+    let decode = move || {
+        let payload = Payload::bytes(Tag::JSON_ARENA, black_box(payload.as_bytes()));
+        Json::<Vec<Item>>::decode(payload, &limits).expect("it is what was sent").0
+    };
+    assert_eq!(decode(), items);
+    repeat(move || _ = black_box(decode()))
+}
+
+fn serde_json_encode(items: Vec<Item>) -> Work {
+    repeat(move || _ = black_box(serde_json::to_vec(black_box(&items)).expect("it is JSON")))
+}
+
+/// From bytes, as they come: text that is not UTF-8 is found out here too.
+fn serde_json_decode(items: &[Item]) -> Work {
+    let text = serde_json::to_vec(items).expect("it is JSON");
+    repeat(move || {
+        black_box(serde_json::from_slice::<Vec<Item>>(black_box(&text)).expect("it is JSON"));
+    })
+}
+
+/// An error and three causes, with a stack of some 500 bytes each, there and back.
+fn error() -> Work {
+    let limits = LIMITS();
+    let stack = "    at Object.method (file:///srv/app/src/module.ts:123:45)\n".repeat(8);
+    let one = |message: &str| ErrorValue::new("TypeError", message).with_stack(stack.clone());
+    let causes = ["connection lost", "socket closed", "timeout"].map(one);
+    let cause = causes.into_iter().rev().reduce(|inner, outer| outer.with_cause(inner));
+    let error = one("request failed").with_cause(cause.expect("three causes"));
+    let there_and_back = move || {
+        let payload = black_box(&error).encode(&limits).expect("it can be sent");
+        (
+            ErrorValue::decode(payload, &limits).expect("it is what was sent") == error,
+            error.chain().count(),
+        )
+    };
+    assert_eq!(there_and_back(), (true, 4));
+    repeat(move || _ = black_box(there_and_back()))
+}
