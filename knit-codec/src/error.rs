@@ -157,6 +157,24 @@ pub enum DecodeError {
         /// Number of bytes.
         len: usize,
     },
+    /// No shared buffer of this number was given to the receiver. PAY-30.
+    #[error("no shared buffer {number} was given to this side")]
+    UnknownSharedBuffer {
+        /// The number.
+        number: u32,
+    },
+    /// The part that is meant does not lie inside the shared buffer. PAY-30.
+    #[error("bytes {start} to {} of shared buffer {number}, which has {available}", u64::from(*start) + u64::from(*len))]
+    SharedBufferRange {
+        /// Number of the buffer.
+        number: u32,
+        /// First byte.
+        start: u32,
+        /// Number of bytes.
+        len: u32,
+        /// Bytes that there are.
+        available: u32,
+    },
     /// A date is invalid, or out of the range of the type asked for.
     #[error("the date is invalid or out of range")]
     DateRange,
@@ -221,6 +239,8 @@ impl DecodeError {
             Self::SharedBufferLength { .. } => ("shared_buffer_length", "PAY-22"),
             Self::LocalTag(_) => ("local_tag", "PAY-3"),
             Self::WrongType { .. }
+            | Self::UnknownSharedBuffer { .. }
+            | Self::SharedBufferRange { .. }
             | Self::DateRange
             | Self::Codec { .. }
             | Self::External { .. }

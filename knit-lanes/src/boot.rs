@@ -1,5 +1,6 @@
 //! The boot description: what a worker process learns from its environment.
 
+use crate::DEFAULT_MAX_BUFFERS;
 use knit_codec::Limits;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,10 @@ pub struct Boot {
     pub max_depth: u32,
     /// How long to spin before sleeping, in microseconds.
     pub spin_us: u32,
+    /// Most shared buffers that each side has from the other one. Optional: hosts that have no control
+    /// channel do not say it.
+    #[serde(default = "default_max_buffers")]
+    pub max_buffers: u32,
     /// Task names; the position of a name is its function index.
     pub tasks: Vec<String>,
 }
@@ -55,8 +60,15 @@ impl Boot {
             max_causes: limits.causes,
             max_depth: limits.depth,
             spin_us,
+            max_buffers: DEFAULT_MAX_BUFFERS,
             tasks,
         }
+    }
+
+    /// The same with another limit of shared buffers.
+    #[must_use]
+    pub fn with_max_buffers(self, max_buffers: u32) -> Self {
+        Self { max_buffers, ..self }
     }
 
     /// The description as JSON.
@@ -103,6 +115,10 @@ impl Boot {
             .ok_or_else(|| BootError::Malformed { problem: "it is not UTF-8".to_owned() })?;
         Self::from_json(text)
     }
+}
+
+fn default_max_buffers() -> u32 {
+    DEFAULT_MAX_BUFFERS
 }
 
 /// Hash of a table of task names, for the segment's header: 64-bit FNV-1a over the names, each
@@ -175,12 +191,18 @@ mod tests {
     fn every_missing_or_mistyped_field_is_named() {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(fields.len(), 10);
+        assert_eq!(fields.len(), 11);
         for field in fields {
             let mut without = value.clone();
             without.as_object_mut().unwrap().remove(&field);
-            let error = Boot::from_json(&without.to_string()).unwrap_err();
-            assert!(error.to_string().contains(&field), "{field}: {error}");
+            if field == "max_buffers" {
+                // Came later: hosts without it have the default.
+                let boot = Boot::from_json(&without.to_string()).unwrap();
+                assert_eq!(boot.max_buffers, DEFAULT_MAX_BUFFERS);
+            } else {
+                let error = Boot::from_json(&without.to_string()).unwrap_err();
+                assert!(error.to_string().contains(&field), "{field}: {error}");
+            }
             let mut mistyped = value.clone();
             mistyped[&field] = serde_json::json!({});
             assert!(matches!(

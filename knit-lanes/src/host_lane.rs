@@ -196,6 +196,16 @@ impl<M: SharedMemory> HostLane<M> {
         self.notifier.advance();
     }
 
+    /// Call it after something changed beside the segment that the worker looks at before it sleeps.
+    /// Whether it sleeps and must be woken.
+    ///
+    /// # Ordering
+    ///
+    /// F1.
+    pub fn notify(&mut self) -> bool {
+        self.notifier.notify()
+    }
+
     /// How many calls are in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {

@@ -25,6 +25,35 @@
 //! }
 //! ```
 //!
+//! Memory that is too large to copy for each call is a [`SharedBuffer`]: a task takes and returns it, and
+//! only a number crosses the lane.
+//!
+//! ```no_run
+//! use knit_lanes::{Pool, SharedBuffer, Tasks};
+//!
+//! fn double(samples: SharedBuffer) -> Result<(), knit_lanes::BufferError> {
+//!     let numbers = samples.numbers::<f64>(0, samples.len() / 8)?;
+//!     let doubled: Vec<_> = numbers.iter().map(|n| n * 2.0).collect();
+//!     samples.put_numbers(0, &doubled)
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut tasks = Tasks::new();
+//!     let double = tasks.add("double", double);
+//!     tasks.serve_if_worker();
+//!
+//!     let pool = Pool::builder().processes(2).start(tasks)?;
+//!     let samples = SharedBuffer::new(80_000)?;
+//!     samples.put_numbers(0, &[1.0; 10_000])?;
+//!     // Each worker has a half.
+//!     let halves = [samples.slice(..40_000)?, samples.slice(40_000..)?];
+//!     let calls = halves.map(|half| pool.call(double, half));
+//!     calls.into_iter().try_for_each(|call| call.wait())?;
+//!     assert_eq!(samples.number(8)?, 2.0);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! There are two layers. [`HostLane`] and [`WorkerLane`] are state machines over shared memory:
 //! they never spawn, wait, or read a clock, and a binding drives them from its own event loop.
 //! [`Pool`] is a runtime on top of them for Rust programs: it starts worker processes, hands calls
@@ -35,6 +64,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod buffer;
 mod call_table;
 mod error;
 mod host_lane;
@@ -47,6 +77,11 @@ mod worker;
 mod worker_lane;
 
 pub use boot::{BOOT_ENV, Boot, BootError};
+pub use buffer::link::GiveError;
+pub use buffer::{
+    BufferError, DEFAULT_MAX_BUFFERS, Element, MoveError, MoveTable, MovedBuffer, SharedBuffer,
+    ValueError,
+};
 pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};

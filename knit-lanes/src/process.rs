@@ -1,7 +1,9 @@
 //! Worker processes: starting, watching, ending.
 
+use crate::buffer::link::CHANNEL_FD;
 use crate::error::StartError;
 use crate::{BOOT_ENV, Boot};
+use command_fds::{CommandFdExt, FdMapping};
 use core::fmt;
 use core::time::Duration;
 use knit_proto::CreatorId;
@@ -54,21 +56,25 @@ impl Program {
         Self { path: PathBuf::from("/proc/self/exe"), arguments: Vec::new() }
     }
 
-    /// Starts the program as a worker: the segment is its standard input, the boot description is
-    /// in its environment. Output streams, working directory and the rest of the environment are
+    /// Starts the program as a worker: the segment is its standard input, the control channel its
+    /// descriptor 3, the boot description is in its environment. Output streams, working directory and the rest of the environment are
     /// inherited.
     pub(crate) fn start(
         &self,
         boot: &Boot,
         segment: BorrowedFd<'_>,
+        channel: OwnedFd,
     ) -> Result<Process, StartError> {
         let segment = segment
             .try_clone_to_owned()
             .map_err(StartError::system("duplicate the segment's descriptor"))?;
+        let channel = FdMapping { parent_fd: channel, child_fd: CHANNEL_FD };
         let child = Command::new(&self.path)
             .args(&self.arguments)
             .env(BOOT_ENV, boot.to_json()?)
             .stdin(Stdio::from(segment))
+            .fd_mappings(vec![channel])
+            .unwrap_or_else(|_| unreachable!("one descriptor collides with no other"))
             .spawn()
             .map_err(|error| StartError::Spawn {
                 program: self.path.display().to_string(),

@@ -116,6 +116,9 @@ pub enum SendError {
     /// Payloads of this kind cannot cross processes.
     #[error("a {0} cannot be sent through a process lane")]
     Tag(Tag),
+    /// The shared buffer that the payload names could not be given to the other side.
+    #[error(transparent)]
+    Buffer(#[from] crate::GiveError),
     /// The machine has no memory for the payload.
     #[error(transparent)]
     Reserve(#[from] ReserveError),

@@ -1,8 +1,10 @@
 //! What a worker process does: attach, serve, sleep, end.
 
+use crate::buffer::context::{Parcel, decoding, encoding};
+use crate::buffer::link::Link;
 use crate::tasks::{Bound, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
-use crate::{Boot, BootError, LaneError, SendError, TaskFailure};
+use crate::{Boot, BootError, GiveError, LaneError, SendError, TaskFailure};
 use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{Features, LaneState, ProtocolViolation};
@@ -13,6 +15,7 @@ use knit_ring::{
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::io::Write;
+use std::sync::Arc;
 
 /// Exit status of a worker that could not attach to its segment (`EX_CONFIG` of sysexits).
 pub const EXIT_BOOT_FAILED: i32 = 78;
@@ -50,10 +53,18 @@ fn complain(what: &dyn core::fmt::Display) {
 struct Worker<'t> {
     lane: WorkerLane<Memory>,
     waiter: Waiter<Memory>,
+    /// There when the host has a control channel, which is then descriptor 3.
+    link: Option<Arc<Link>>,
     tasks: Bound<'t>,
     limits: Limits,
     spin: SpinBudget<SystemClock>,
+    /// Requests since the last look at the channel.
+    since_look: u32,
 }
+
+/// A worker that never sleeps looks at the channel once in so many requests: buffers that the host has
+/// dropped are not kept for longer.
+const REQUESTS_PER_LOOK: u32 = 256;
 
 impl<'t> Worker<'t> {
     fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
@@ -72,29 +83,43 @@ impl<'t> Worker<'t> {
             return Err(ServeError::NoBells);
         }
         let waiter = WorkerLane::waiter(&memory, &layout).map_err(LaneError::from)?;
-        let lane = WorkerLane::open(&memory, &layout, boot.max_payload, std::process::id())?;
+        let offered = fields.required.or(fields.optional);
+        let link = offered
+            .contains(Features::BUFFER_HANDLES)
+            .then(|| Link::inherited(boot.max_buffers))
+            .flatten();
+        let handles = link.as_ref().map_or(Features::NONE, |_| Features::BUFFER_HANDLES);
+        let supported = Features::SUPPORTED.or(handles);
+        let pid = std::process::id();
+        let lane = WorkerLane::open_with(&memory, &layout, boot.max_payload, pid, supported)?;
         FutexBell.wake(lane.bell());
         Ok(Self {
             lane,
             waiter,
+            link,
             tasks: tasks.bind(boot.tasks),
             limits: Limits::default()
                 .with_payload(boot.max_payload)
                 .with_causes(boot.max_causes)
                 .with_depth(boot.max_depth),
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
+            since_look: 0,
         })
     }
 
     fn run(&mut self) -> Result<(), ProtocolViolation> {
         while self.lane.host_state()? != LaneState::Closing {
             self.serve_while_busy()?;
-            let lane = &mut self.lane;
+            let (lane, link) = (&mut self.lane, self.link.as_ref());
+            let mut drained = Ok(false);
             // An error ends the sleep and is returned by the next look.
             self.waiter.park(&FutexBell, None, || {
-                !matches!(lane.host_state(), Ok(LaneState::Open))
+                drained = link.map_or(Ok(false), |link| link.drain());
+                drained != Ok(false)
+                    || !matches!(lane.host_state(), Ok(LaneState::Open))
                     || !matches!(lane.is_pending(), Ok(false))
             });
+            self.after_look(drained?);
             self.spin.slept();
         }
         // The host closes only when no call is in flight, or when it gives those up.
@@ -129,22 +154,34 @@ impl<'t> Worker<'t> {
         if request.wake {
             FutexBell.wake(self.lane.bell());
         }
-        let (rejected, payload) =
-            match self.tasks.run(request.function, request.payload, &self.limits) {
-                Ok(payload) => (false, payload),
-                Err(failed) => (true, self.error_payload(failed.0, &failed.1)),
-            };
-        match self.send(request.call, rejected, &payload)? {
+        let buffer = match &self.link {
+            Some(link) => {
+                let buffer = link.resolve(&request.payload)?;
+                self.since_look += 1;
+                if self.since_look == REQUESTS_PER_LOOK {
+                    let drained = link.drain()?;
+                    self.after_look(drained);
+                }
+                buffer
+            }
+            None => None,
+        };
+        let run = || self.tasks.run(request.function, request.payload, &self.limits);
+        let (rejected, parcel) = match decoding(buffer, || encoding(run)) {
+            Ok(parcel) => (false, parcel),
+            Err(failed) => (true, Parcel::from(self.error_payload(failed.0, &failed.1))),
+        };
+        match self.send(request.call, rejected, &parcel)? {
             Ok(()) => Ok(()),
             Err(error) => {
                 let error = ErrorValue::new(
                     TaskFailure::Result.name().unwrap_or("Error"),
                     error.to_string(),
                 );
-                let payload = self.error_payload(TaskFailure::Result, &error);
+                let parcel = Parcel::from(self.error_payload(TaskFailure::Result, &error));
                 // A text of a hundred bytes fits every arena; if the machine has no memory even for
                 // that, the caller learns it from the end of this process.
-                match self.send(request.call, true, &payload)? {
+                match self.send(request.call, true, &parcel)? {
                     Ok(()) => Ok(()),
                     Err(error) => {
                         complain(&format_args!("cannot answer: {error}"));
@@ -152,6 +189,14 @@ impl<'t> Worker<'t> {
                     }
                 }
             }
+        }
+    }
+
+    /// After a look at the channel: the host may wait for room in it.
+    fn after_look(&mut self, drained: bool) {
+        self.since_look = 0;
+        if drained && self.lane.notify() {
+            FutexBell.wake(self.lane.bell());
         }
     }
 
@@ -175,15 +220,15 @@ impl<'t> Worker<'t> {
         &mut self,
         call: u32,
         rejected: bool,
-        payload: &Payload<'_>,
+        parcel: &Parcel,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
-        match self.lane.respond(call, rejected, payload) {
+        match respond(&mut self.lane, self.link.as_ref(), call, rejected, parcel) {
             Ok(false) => Ok(Ok(())),
             Ok(true) => {
                 FutexBell.wake(self.lane.bell());
                 Ok(Ok(()))
             }
-            Err(SendError::Full) => self.send_when_room(call, rejected, payload),
+            Err(SendError::Full) => self.send_when_room(call, rejected, parcel),
             Err(SendError::Poisoned(violation)) => Err(violation),
             Err(error) => Ok(Err(error)),
         }
@@ -194,17 +239,21 @@ impl<'t> Worker<'t> {
         &mut self,
         call: u32,
         rejected: bool,
-        payload: &Payload<'_>,
+        parcel: &Parcel,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
         loop {
             let mut sent = Err(SendError::Full);
-            let lane = &mut self.lane;
+            let (lane, link) = (&mut self.lane, self.link.as_ref());
+            let mut drained = Ok(false);
             let mut closing = false;
             self.waiter.park(&FutexBell, None, || {
                 closing = !matches!(lane.host_state(), Ok(LaneState::Open));
-                sent = lane.respond(call, rejected, payload);
-                closing || sent != Err(SendError::Full)
+                drained = link.map_or(Ok(false), |link| link.drain());
+                sent = respond(lane, link, call, rejected, parcel);
+                closing || drained != Ok(false) || sent != Err(SendError::Full)
             });
+            // Both channels may be full, and then both sides wait for room.
+            self.after_look(drained?);
             match sent {
                 Ok(wake) => {
                     if wake {
@@ -220,6 +269,31 @@ impl<'t> Worker<'t> {
             }
         }
     }
+}
+
+/// Publishes an answer, once the host has been given the buffer that it names.
+#[inline]
+fn respond(
+    lane: &mut WorkerLane<Memory>,
+    link: Option<&Arc<Link>>,
+    call: u32,
+    rejected: bool,
+    parcel: &Parcel,
+) -> Result<bool, SendError> {
+    let Some(buffer) = &parcel.buffer else {
+        return lane.respond(call, rejected, &parcel.payload);
+    };
+    let link = link.ok_or(GiveError::NoChannel)?;
+    if !link.give(buffer)? {
+        // The host reads the channel before it sleeps, and must be awake for that.
+        if lane.notify() {
+            FutexBell.wake(lane.bell());
+        }
+        return Err(SendError::Full);
+    }
+    let wake = lane.respond(call, rejected, &parcel.payload)?;
+    link.published(buffer);
+    Ok(wake)
 }
 
 /// How long a thread that serves waits spins, at most `longest`: less while waits last longer than

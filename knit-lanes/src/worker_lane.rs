@@ -58,10 +58,30 @@ impl<M: SharedMemory> WorkerLane<M> {
         max_payload: u32,
         pid: u32,
     ) -> Result<Self, LaneError> {
+        Self::open_with(memory, layout, max_payload, pid, Features::SUPPORTED)
+    }
+
+    /// As [`Self::open`], for a caller that supports other features: those of [`Features::SUPPORTED`]
+    /// that it uses, and those that need more than a segment, such as [`Features::BUFFER_HANDLES`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    ///
+    /// # Ordering
+    ///
+    /// E6.
+    pub fn open_with(
+        memory: &M,
+        layout: &Layout,
+        max_payload: u32,
+        pid: u32,
+        supported: Features,
+    ) -> Result<Self, LaneError> {
         let (mine, theirs) = (layout.worker_control(), layout.host_control());
         let fields = layout.fields();
         let host = PeerControl::new(memory, &theirs)?;
-        let mut negotiation = Negotiation::of_worker(fields, Features::SUPPORTED);
+        let mut negotiation = Negotiation::of_worker(fields, supported);
         negotiation.observe(host.load())?;
         let accepted = negotiation.accepted().unwrap_or(Features::NONE);
         let stamps = stamps(accepted);
@@ -147,6 +167,16 @@ impl<M: SharedMemory> WorkerLane<M> {
             return Err(error);
         }
         Ok(self.notifier.notify())
+    }
+
+    /// Call it after something changed beside the segment that the host looks at before it sleeps.
+    /// Whether it sleeps and must be woken.
+    ///
+    /// # Ordering
+    ///
+    /// F1.
+    pub fn notify(&mut self) -> bool {
+        self.notifier.notify()
     }
 
     /// Whether the host still wants answers. Looks at its control line, of which only the state may

@@ -24,7 +24,8 @@ impl Features {
     pub const FUTEX_BELLS: Self = Self(1 << 3);
     /// A side may ask to be woken through an eventfd. Reserved.
     pub const EVENTFD: Self = Self(1 << 4);
-    /// Buffers travel by handle over a control channel. Reserved.
+    /// Shared buffers are given by handle over a control channel. LANE-25. It needs more than a segment:
+    /// [`Self::SUPPORTED`] lacks it, and whoever has a channel adds it.
     pub const BUFFER_HANDLES: Self = Self(1 << 5);
     /// Arenas of a named segment may grow. Reserved.
     pub const NAMED_GROWTH: Self = Self(1 << 6);

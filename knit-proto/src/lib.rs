@@ -33,6 +33,7 @@
 
 mod block;
 mod clause;
+mod control_message;
 mod extension;
 mod feature;
 mod header;
@@ -55,6 +56,10 @@ pub use block::{
     WORD_STRIDE,
 };
 pub use clause::Clause;
+pub use control_message::{
+    CONTROL_MESSAGE_BYTES, CONTROL_MESSAGE_DROP, CONTROL_MESSAGE_GIVE, CONTROL_MESSAGE_VERSION,
+    ControlMessage,
+};
 pub use extension::{
     AWAKE, CONTROL_BELL_AT, CONTROL_BYTES, CONTROL_EPOCH_AT, CONTROL_FEATURES_AT,
     CONTROL_PARKED_AT, CONTROL_PID_AT, CONTROL_STATE_AT, ControlLayout, EXTENSION_AT,
@@ -77,4 +82,4 @@ pub use slot::{
 pub use tag::{Form, Tag};
 pub use toggle::{SLOTS, SlotIndex, SlotMask, Toggle, free, pending};
 pub use version::Version;
-pub use violation::ProtocolViolation;
+pub use violation::{ControlFault, ProtocolViolation};

@@ -132,6 +132,70 @@ pub enum ProtocolViolation {
         /// The epoch that the peer wrote.
         found: u32,
     },
+    /// A message of the control channel that no side may send.
+    ControlChannel {
+        /// What is wrong with it.
+        fault: ControlFault,
+    },
+}
+
+/// What is wrong with a message of the control channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ControlFault {
+    /// It is not as long as a message.
+    Length {
+        /// Its length in bytes.
+        len: u32,
+    },
+    /// A version that this implementation does not know.
+    Version {
+        /// The version.
+        found: u32,
+    },
+    /// A kind that the version does not have.
+    Kind {
+        /// The kind.
+        found: u32,
+    },
+    /// Not as many descriptors as the kind has, or more than fit a message.
+    Descriptors {
+        /// How many came through.
+        found: u32,
+    },
+    /// The descriptor is not that of a sealed memfd of the stated length that can be mapped.
+    File {
+        /// Number of the buffer.
+        number: u32,
+    },
+    /// A buffer of this number was given before; or none was, and the message drops one.
+    Number {
+        /// The number.
+        number: u32,
+    },
+    /// More buffers than the lane's limit.
+    TooMany {
+        /// The limit.
+        limit: u32,
+    },
+}
+
+impl fmt::Display for ControlFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Length { len } => write!(f, "it has {len} bytes"),
+            Self::Version { found } => write!(f, "it has version {found}"),
+            Self::Kind { found } => write!(f, "it has kind {found}"),
+            Self::Descriptors { found } => write!(f, "{found} descriptors came with it"),
+            Self::File { number } => {
+                write!(f, "buffer {number} is no sealed memfd of the stated length")
+            }
+            Self::Number { number } => {
+                write!(f, "{number} is not the number of a buffer that it can be about")
+            }
+            Self::TooMany { limit } => write!(f, "it gives more than {limit} buffers"),
+        }
+    }
 }
 
 impl ProtocolViolation {
@@ -167,6 +231,7 @@ impl ProtocolViolation {
             Self::NotLocked { .. } => ("not_locked", "LANE-9"),
             Self::State { .. } => ("state", "LANE-3"),
             Self::Epoch { .. } => ("epoch_mismatch", "LANE-4"),
+            Self::ControlChannel { .. } => ("control_channel", "LANE-25"),
         }
     }
 }
@@ -231,6 +296,9 @@ impl fmt::Display for ProtocolViolation {
             Self::State { state } => write!(f, "the peer's state word has value {state}"),
             Self::Epoch { expected, found } => {
                 write!(f, "the peer speaks for epoch {found}, this lane is epoch {expected}")
+            }
+            Self::ControlChannel { fault } => {
+                write!(f, "a message of the control channel is refused: {fault}")
             }
         }
     }

@@ -66,7 +66,7 @@ mod shared_sender;
 mod spin;
 
 #[cfg(feature = "mapped")]
-pub use mem::{Mapping, MemfdError};
+pub use mem::{Mapping, MemfdError, inherited_descriptor};
 #[cfg(feature = "mapped")]
 pub use parking::{EventfdBell, FutexBell, FutexPair, MAX_BELLS, SpinBell};
 pub use segment::{SegmentError, attach_segment, create_segment};

@@ -78,6 +78,7 @@ export type ErrorName =
   | "features_changed"
   | "not_locked"
   | "abort_signal"
+  | "control_channel"
   | "utf8"
   | "json"
   | "nesting"
@@ -172,6 +173,18 @@ export declare const MAX_CAUSES: 256;
 
 /** Length of the payload of a shared buffer: eight words. Unit: byte. PAY-22. */
 export declare const SHARED_BUFFER_BYTES: 32;
+
+/** Length of a message of the control channel: four words. Unit: byte. LANE-25. */
+export declare const CONTROL_MESSAGE_BYTES: 16;
+
+/** Word 0 of a message of the control channel. Unit: number. LANE-25. */
+export declare const CONTROL_MESSAGE_VERSION: 1;
+
+/** Word 1 of a message that gives a buffer. Unit: number. LANE-25. */
+export declare const CONTROL_MESSAGE_GIVE: 1;
+
+/** Word 1 of a message that drops a buffer. Unit: number. LANE-25. */
+export declare const CONTROL_MESSAGE_DROP: 2;
 
 /** Segment: offsets of fields in bytes. One sealed file, one lane. The length depends on the geometry. */
 export declare const segment: {
@@ -714,6 +727,10 @@ export declare const errors: readonly [{
   readonly name: "abort_signal";
   readonly layer: "violation";
   readonly clause: "LANE-17";
+}, {
+  readonly name: "control_channel";
+  readonly layer: "violation";
+  readonly clause: "LANE-25";
 }, {
   readonly name: "utf8";
   readonly layer: "decode";

@@ -72,6 +72,14 @@
 #define KNIT_MAX_CAUSES UINT32_C(256)
 /* Length of the payload of a shared buffer: eight words. Unit: byte. PAY-22. */
 #define KNIT_SHARED_BUFFER_BYTES UINT32_C(32)
+/* Length of a message of the control channel: four words. Unit: byte. LANE-25. */
+#define KNIT_CONTROL_MESSAGE_BYTES UINT32_C(16)
+/* Word 0 of a message of the control channel. Unit: number. LANE-25. */
+#define KNIT_CONTROL_MESSAGE_VERSION UINT32_C(1)
+/* Word 1 of a message that gives a buffer. Unit: number. LANE-25. */
+#define KNIT_CONTROL_MESSAGE_GIVE UINT32_C(1)
+/* Word 1 of a message that drops a buffer. Unit: number. LANE-25. */
+#define KNIT_CONTROL_MESSAGE_DROP UINT32_C(2)
 
 /* Value of a state word. LANE-3. */
 #define KNIT_LANE_STATE_ABSENT UINT32_C(0)
@@ -261,16 +269,17 @@ enum knit_error {
     KNIT_ERROR_FEATURES_CHANGED = 31,
     KNIT_ERROR_NOT_LOCKED = 32,
     KNIT_ERROR_ABORT_SIGNAL = 33,
-    KNIT_ERROR_UTF8 = 34,
-    KNIT_ERROR_JSON = 35,
-    KNIT_ERROR_NESTING = 36,
-    KNIT_ERROR_ELEMENT_SIZE = 37,
-    KNIT_ERROR_BIGINT_SIGN = 38,
-    KNIT_ERROR_ERROR_SHAPE = 39,
-    KNIT_ERROR_CAUSE_CHAIN = 40,
-    KNIT_ERROR_TOO_LONG = 41,
-    KNIT_ERROR_EXTERNAL_SHAPE = 42,
-    KNIT_ERROR_SHARED_BUFFER_LENGTH = 43
+    KNIT_ERROR_CONTROL_CHANNEL = 34,
+    KNIT_ERROR_UTF8 = 35,
+    KNIT_ERROR_JSON = 36,
+    KNIT_ERROR_NESTING = 37,
+    KNIT_ERROR_ELEMENT_SIZE = 38,
+    KNIT_ERROR_BIGINT_SIGN = 39,
+    KNIT_ERROR_ERROR_SHAPE = 40,
+    KNIT_ERROR_CAUSE_CHAIN = 41,
+    KNIT_ERROR_TOO_LONG = 42,
+    KNIT_ERROR_EXTERNAL_SHAPE = 43,
+    KNIT_ERROR_SHARED_BUFFER_LENGTH = 44
 };
 
 /* Segment: places of fields and bits. */

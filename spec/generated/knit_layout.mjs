@@ -84,6 +84,18 @@ export const MAX_CAUSES = 256;
 /** Length of the payload of a shared buffer: eight words. Unit: byte. PAY-22. */
 export const SHARED_BUFFER_BYTES = 32;
 
+/** Length of a message of the control channel: four words. Unit: byte. LANE-25. */
+export const CONTROL_MESSAGE_BYTES = 16;
+
+/** Word 0 of a message of the control channel. Unit: number. LANE-25. */
+export const CONTROL_MESSAGE_VERSION = 1;
+
+/** Word 1 of a message that gives a buffer. Unit: number. LANE-25. */
+export const CONTROL_MESSAGE_GIVE = 1;
+
+/** Word 1 of a message that drops a buffer. Unit: number. LANE-25. */
+export const CONTROL_MESSAGE_DROP = 2;
+
 /** Segment: offsets of fields in bytes. One sealed file, one lane. The length depends on the geometry. */
 export const segment = Object.freeze({
   header: 0,
@@ -623,6 +635,10 @@ export const errors = Object.freeze([Object.freeze({
   name: "abort_signal",
   layer: "violation",
   clause: "LANE-17",
+}), Object.freeze({
+  name: "control_channel",
+  layer: "violation",
+  clause: "LANE-25",
 }), Object.freeze({
   name: "utf8",
   layer: "decode",

@@ -56,6 +56,14 @@ DEFAULT_MAX_DEPTH = 128
 MAX_CAUSES = 256
 # Length of the payload of a shared buffer: eight words. Unit: byte. PAY-22.
 SHARED_BUFFER_BYTES = 32
+# Length of a message of the control channel: four words. Unit: byte. LANE-25.
+CONTROL_MESSAGE_BYTES = 16
+# Word 0 of a message of the control channel. Unit: number. LANE-25.
+CONTROL_MESSAGE_VERSION = 1
+# Word 1 of a message that gives a buffer. Unit: number. LANE-25.
+CONTROL_MESSAGE_GIVE = 1
+# Word 1 of a message that drops a buffer. Unit: number. LANE-25.
+CONTROL_MESSAGE_DROP = 2
 
 # Segment: places of fields and bits.
 SEGMENT_HEADER_AT = 0
@@ -436,6 +444,7 @@ ERRORS = {
     "features_changed": ("violation", "LANE-11"),
     "not_locked": ("violation", "LANE-9"),
     "abort_signal": ("violation", "LANE-17"),
+    "control_channel": ("violation", "LANE-25"),
     "utf8": ("decode", "PAY-8"),
     "json": ("decode", "PAY-13"),
     "nesting": ("decode", "PAY-14"),

@@ -85,6 +85,19 @@ function lock({ required, optional, supported }, seen, { features }, request) {
   return features === accepted ? features : undefined;
 }
 
+/** Number of descriptors of each kind of message of the control channel. */
+const CONTROL_DESCRIPTORS = { 1: 1, 2: 0 };
+
+/** What does a packet of the control channel say? @param {Uint8Array} packet @param {number} descriptors */
+export function parseControlMessage(packet, descriptors) {
+  check(packet.length === 16, "control_channel");
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+  const [version, kind, number, value] = [0, 4, 8, 12].map((at) => view.getUint32(at, true));
+  check(version === 1, "control_channel");
+  check(CONTROL_DESCRIPTORS[kind] === descriptors, "control_channel");
+  return { kind, number, value };
+}
+
 /** Whose answer is it? @param {number[]} inFlight @param {number} call @returns {number} its place in flight */
 export function answeredCall(inFlight, call) {
   check(inFlight.includes(call), "unknown_call");

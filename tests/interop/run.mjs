@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { Refused, answeredCall, checkControl, freeBlocks, freeSlots, pendingSlots } from "./checks.mjs";
+import { Refused, answeredCall, checkControl, freeBlocks, freeSlots, parseControlMessage, pendingSlots } from "./checks.mjs";
 import { decodeMessage, encodeValue } from "./codec.mjs";
 import { encodeHeader, parseHeader } from "./header.mjs";
 import { encodeSlot, parseSlot } from "./slot.mjs";
@@ -80,6 +80,7 @@ const QUESTIONS = {
     const masks = vector.supported === undefined ? HEADER_MASKS : [...HEADER_MASKS, "supported"];
     checkControl(withMembers(vector, masks, Number), [...vector.observed, vector.line].map(readLine), vector.request);
   },
+  channel: ({ bytes, descriptors }) => parseControlMessage(fromHex(bytes), descriptors),
   answer: ({ in_flight, call }) => answeredCall(in_flight, call),
 };
 
@@ -199,6 +200,7 @@ function acceptable(vector, samples) {
     sender: { release: "0x00000001", seen: "0x00000000", mine: "0x00000001" },
     arena: { free: "0x00000001", seen: "0x00000000", mine: "0x00000001" },
     control: { observed: [], line: { state: 1, epoch: vector.epoch, features }, request: false },
+    channel: { bytes: "01000000010000000700000000100000", descriptors: 1 },
     answer: { in_flight: [vector.call] },
   }[vector.kind];
 }

@@ -4,11 +4,15 @@
 mod boot_support;
 mod pool_support;
 
-use boot_support::{Memory, boot, file, refusal, segment, spawn};
+use boot_support::{
+    BUFFER_NAMES, Memory, boot, fields, file, hash, refusal, segment, segment_with, spawn,
+    spawn_with_channel,
+};
 use knit_lanes::codec::Payload;
 use knit_lanes::{Decode, EXIT_VIOLATION, Encode, ErrorValue, HostLane, Limits};
-use knit_proto::{Direction, Layout, Tag};
+use knit_proto::{Direction, Features, HeaderFields, Layout, Tag};
 use knit_ring::{Doorbell, FutexBell, Notifier, SharedWord};
+use pool_support::channel::Channel;
 use pool_support::forge::{Forge, header, word};
 use pool_support::{until, within_deadline};
 use std::process::Child;
@@ -95,6 +99,64 @@ fn assert_serves(lane: &mut HostLane<Memory>) {
     assert_eq!(f64::decode(payload, &limits), Ok(9.0));
 }
 
+/// LANE-26, LANE-31.
+#[test]
+fn a_worker_that_inherits_no_channel_accepts_no_handles() {
+    within_deadline(|| {
+        let optional = Features::STAMPS.or(Features::BUFFER_HANDLES);
+        let (memory, layout) = segment_with(&HeaderFields { optional, ..fields() });
+        let worker = spawn(boot().to_json().unwrap(), file(&memory));
+        let mut pair = Pair { memory, layout, worker };
+        let mut lane = pair.connect();
+        assert_eq!(lane.features(), Features::STAMPS.or(Features::FUTEX_BELLS));
+        assert_serves(&mut lane);
+        let payload = Payload::bytes(Tag::SHARED_BUFFER, vec![0; 32]);
+        let (name, _) = rejection(call(&mut lane, 2, &payload));
+        assert_eq!(name, "knit.argument");
+        assert_serves(&mut lane);
+        lane.close();
+        FutexBell.wake(lane.bell());
+        assert!(pair.worker.wait().unwrap().success());
+    });
+}
+
+/// LANE-25, LANE-28, PAY-30.
+#[test]
+fn a_worker_takes_buffers_of_an_honest_host_and_ends_for_another_one() {
+    within_deadline(|| {
+        for mode in ["length", "version", "two-files", "many-files", "null", "unsealed", "flood"] {
+            let optional = Features::STAMPS.or(Features::BUFFER_HANDLES);
+            let tasks = hash(&BUFFER_NAMES);
+            let (memory, layout) = segment_with(&HeaderFields { optional, tasks, ..fields() });
+            let (channel, theirs) = Channel::pair();
+            let mut boot = boot();
+            boot.tasks = BUFFER_NAMES.map(str::to_owned).into();
+            let worker = spawn_with_channel(boot.to_json().unwrap(), file(&memory), theirs);
+            let pair = Pair { memory, layout, worker };
+            let mut lane = pair.connect();
+            assert!(lane.features().contains(Features::BUFFER_HANDLES));
+            let named = |number: u32, start: u32, len: u32| {
+                let words = [number, 0, 0, start, len, 0, 0, 0];
+                Payload::bytes(Tag::SHARED_BUFFER, words.map(u32::to_le_bytes).concat())
+            };
+            channel.give(1000);
+            for (start, len) in [(0, 4096), (4095, 1), (4096, 0)] {
+                let (rejected, payload) = call(&mut lane, 1, &named(1000, start, len));
+                assert!(!rejected);
+                assert_eq!(f64::decode(payload, &Limits::default()), Ok(0.0));
+            }
+            for (number, start, len) in [(1001, 0, 1), (1000, 4096, 1), (1000, u32::MAX, 2)] {
+                let (name, _) = rejection(call(&mut lane, 1, &named(number, start, len)));
+                assert_eq!(name, "knit.argument");
+            }
+            channel.misuse(&format!("channel-{mode}"));
+            lane.submit(1, &named(1001, 0, 1)).unwrap();
+            let text = pair.refusal();
+            assert!(text.contains("LANE-25"), "{mode}: {text}");
+        }
+    });
+}
+
 /// LANE-18, PAY-25.
 #[test]
 fn calls_that_no_task_can_take_are_answered_and_the_worker_goes_on() {
@@ -116,18 +178,10 @@ fn calls_that_no_task_can_take_are_answered_and_the_worker_goes_on() {
             (0, Payload::bytes(Tag::STRING_INLINE, b"3".as_slice()), "a number"),
             (1, Payload::bytes(Tag::STRING_INLINE, b"a\xff".as_slice()), "UTF-8 after byte 1"),
             (1, Payload::bytes(Tag::STRING_ARENA, vec![0xff; 600]), "UTF-8 after byte 0"),
-            (1, Payload::scalar(Tag::DATE, 0), "unsupported"),
-            (2, Payload::bytes(Tag::SHARED_BUFFER, vec![0; 32]), "unsupported"),
-            (
-                2,
-                Payload::two_parts(Tag::ENVELOPE_TEXT_INLINE, vec![1; 700].into(), 5),
-                "unsupported",
-            ),
-            (
-                2,
-                Payload::two_parts(Tag::ENVELOPE_TEXT_ARENA, vec![1; 700].into(), 600),
-                "unsupported",
-            ),
+            (1, Payload::scalar(Tag::DATE, 0), "found"),
+            (2, Payload::bytes(Tag::SHARED_BUFFER, vec![0; 32]), "found"),
+            (2, Payload::two_parts(Tag::ENVELOPE_TEXT_INLINE, vec![1; 700].into(), 5), "found"),
+            (2, Payload::two_parts(Tag::ENVELOPE_TEXT_ARENA, vec![1; 700].into(), 600), "found"),
         ] {
             let (name, message) = rejection(call(&mut lane, function, &payload));
             assert_eq!(name, "knit.argument", "{payload:?}");

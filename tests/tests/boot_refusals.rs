@@ -75,7 +75,10 @@ fn a_field_that_is_missing_or_of_another_type_is_named() {
         for name in whole.as_object().unwrap().keys() {
             let mut without = whole.clone();
             without.as_object_mut().unwrap().remove(name);
-            refuses(without.to_string(), Stdio::null(), &["KNIT_BOOT is malformed", name]);
+            // `max_buffers` came later: hosts without a control channel do not say it.
+            if name != "max_buffers" {
+                refuses(without.to_string(), Stdio::null(), &["KNIT_BOOT is malformed", name]);
+            }
             let mut mistyped = whole.clone();
             mistyped[name] = serde_json::json!([-1.5]);
             refuses(mistyped.to_string(), Stdio::null(), &["KNIT_BOOT is malformed"]);

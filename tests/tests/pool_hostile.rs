@@ -5,8 +5,8 @@ mod pool_support;
 
 use knit_lanes::codec::DecodeError;
 use knit_lanes::{
-    Builder, CallError, Error, Pool, ProtocolViolation, StartError, Task, TaskFailure, Tasks,
-    WorkerExit,
+    Builder, CallError, Error, GiveError, Pool, ProtocolViolation, SendError, SharedBuffer,
+    StartError, Task, TaskFailure, Tasks, WorkerExit,
 };
 use pool_support::process::{is_gone, until_gone, with_argument};
 use pool_support::{fresh_path, until, within_deadline};
@@ -286,6 +286,87 @@ fn a_number_of_a_descriptor_is_never_opened() {
         let CallError::Answer(DecodeError::WrongType { found, .. }) = error else { return false };
         *found == knit_proto::Tag::SHARED_BUFFER
     });
+}
+
+/// LANE-25.
+#[test]
+fn a_control_message_of_another_form_poisons_the_lane() {
+    for mode in ["length", "long", "version", "kind", "no-file", "two-files", "many-files"] {
+        misbehaviour(format!("channel-{mode}").leak(), &["LANE-25"]);
+    }
+}
+
+/// LANE-28.
+#[test]
+fn a_buffer_that_no_side_may_give_poisons_the_lane() {
+    for mode in ["null", "unsealed", "stated-length", "drop", "twice", "flood"] {
+        misbehaviour(format!("channel-{mode}").leak(), &["LANE-25"]);
+    }
+}
+
+/// PAY-30.
+#[test]
+fn a_part_outside_of_a_given_buffer_fails_its_call_alone() {
+    type Check = fn(&Result<SharedBuffer, CallError>) -> bool;
+    let modes: [(_, Check); 5] = [
+        ("buffer-number", |found| {
+            matches!(found, Err(CallError::Answer(DecodeError::UnknownSharedBuffer { number: 8 })))
+        }),
+        ("buffer-end", out_of_range),
+        ("buffer-start", out_of_range),
+        ("buffer-wrap", out_of_range),
+        // The last six bytes are inside.
+        ("buffer-part", |found| {
+            found
+                .as_ref()
+                .is_ok_and(|buffer| buffer.to_vec() == [0; 6] && buffer.write(0, &[1; 7]).is_err())
+        }),
+    ];
+    within_deadline(move || {
+        for (mode, expected) in modes {
+            let marker = fresh_path("buffers");
+            let pool = villains(1, mode, &marker).start(tasks().0).unwrap();
+            let buffer = pool.task::<String, SharedBuffer>("text").unwrap();
+            let workers = pool.worker_ids();
+            for n in 0..40 {
+                // Inline: the villain frees no blocks.
+                let found = pool.call(buffer, n.to_string()).wait();
+                assert!(expected(&found), "{mode}: {found:?}");
+            }
+            assert_eq!(pool.worker_ids(), workers, "{mode}: nobody broke the protocol");
+        }
+    });
+}
+
+/// LANE-31.
+#[test]
+fn a_worker_without_a_channel_is_sent_no_buffers() {
+    within_deadline(|| {
+        let marker = fresh_path("no-handles");
+        let pool = villains(1, "no-handles", &marker).start(tasks().0).unwrap();
+        let workers = pool.worker_ids();
+        let buffer = pool.task::<SharedBuffer, ()>("text").unwrap();
+        let unit = pool.task::<(), ()>("text").unwrap();
+        for _ in 0..3 {
+            let refused = pool.call(buffer, SharedBuffer::new(4).unwrap()).wait();
+            assert!(
+                matches!(
+                    refused,
+                    Err(CallError::Unsendable(SendError::Buffer(GiveError::NoChannel)))
+                ),
+                "{refused:?}"
+            );
+            pool.call(unit, ()).wait().unwrap();
+        }
+        assert_eq!(pool.worker_ids(), workers);
+    });
+}
+
+fn out_of_range(found: &Result<SharedBuffer, CallError>) -> bool {
+    matches!(
+        found,
+        Err(CallError::Answer(DecodeError::SharedBufferRange { number: 7, available: 4096, .. }))
+    )
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Settings of a pool.
 
+use crate::DEFAULT_MAX_BUFFERS;
 use crate::Error;
 use crate::error::StartError;
 use crate::pool::Pool;
@@ -20,6 +21,7 @@ pub struct Builder {
     pub(super) limits: Limits,
     pub(super) arena: u32,
     pub(super) arena_reserved: u32,
+    pub(super) max_buffers: u32,
     pub(super) spin: Duration,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
@@ -34,6 +36,7 @@ impl Default for Builder {
             limits: Limits::default(),
             arena: 64 << 20,
             arena_reserved: 64 << 10,
+            max_buffers: DEFAULT_MAX_BUFFERS,
             // Spinning with one core would only keep the other side from running.
             spin: if cores > 1 { Duration::from_micros(50) } else { Duration::ZERO },
             ready_timeout: Duration::from_secs(10),
@@ -72,6 +75,13 @@ impl Builder {
     /// is taken as it is used. Default: 64 MiB.
     pub fn arena_bytes(mut self, bytes: u32) -> Self {
         self.arena = bytes;
+        self
+    }
+
+    /// Most shared buffers that each side of a lane has from the other one at a time. Each takes a descriptor and
+    /// a mapping in both processes. Default: [`DEFAULT_MAX_BUFFERS`].
+    pub fn max_buffers(mut self, count: u32) -> Self {
+        self.max_buffers = count;
         self
     }
 

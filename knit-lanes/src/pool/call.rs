@@ -1,6 +1,7 @@
 //! One call: its state, and the handle that waits for it.
 
 use super::shared::Shared;
+use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::error::{CallError, TaskError, TaskFailure};
 use crate::tasks::Task;
 use core::fmt;
@@ -10,7 +11,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use knit_codec::{Decode, Encode, ErrorValue, Payload};
+use knit_codec::{Decode, Encode, ErrorValue};
 use knit_ring::FutexPair;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use std::thread::Thread;
 use std::time::Instant;
 
 /// What a call came to. Errors are boxed: they are large and rare.
-pub(super) type Outcome = Result<Payload<'static>, Box<CallError>>;
+pub(super) type Outcome = Result<Parcel, Box<CallError>>;
 
 /// State of one call, shared by its handle, its lane and the queue.
 #[derive(Debug)]
@@ -219,10 +220,10 @@ impl<T: Decode> Call<T> {
         let state = if task.table() != shared.table {
             refused(CallError::ForeignTask)
         } else {
-            match argument.encode_owned(&shared.limits) {
-                Ok(payload) => {
+            match encoding(|| argument.encode_owned(&shared.limits)) {
+                Ok(parcel) => {
                     let state = CallState::new(None);
-                    shared.submit(task.index(), payload, &state);
+                    shared.submit(task.index(), parcel, &state);
                     state
                 }
                 Err(error) => refused(CallError::Argument(error)),
@@ -265,7 +266,10 @@ impl<T: Decode> Call<T> {
 
     fn decode(&self, outcome: Outcome) -> Result<T, CallError> {
         match outcome {
-            Ok(payload) => T::decode(payload, &self.shared.limits).map_err(CallError::Answer),
+            Ok(Parcel { payload, buffer }) => {
+                decoding(buffer, || T::decode(payload, &self.shared.limits))
+                    .map_err(CallError::Answer)
+            }
             Err(error) => Err(*error),
         }
     }
@@ -304,14 +308,11 @@ impl<T> fmt::Debug for Call<T> {
 
 /// The outcome that an answer stands for.
 #[inline]
-pub(super) fn outcome(
-    rejected: bool,
-    payload: Payload<'static>,
-    limits: &knit_codec::Limits,
-) -> Outcome {
+pub(super) fn outcome(rejected: bool, parcel: Parcel, limits: &knit_codec::Limits) -> Outcome {
     if !rejected {
-        return Ok(payload);
+        return Ok(parcel);
     }
+    let payload = parcel.payload;
     // A rejected call carries an error value; anything else is some other language's thrown value.
     let tag = payload.tag();
     let error = ErrorValue::decode(payload, limits).unwrap_or_else(|error| {

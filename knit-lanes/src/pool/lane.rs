@@ -1,15 +1,18 @@
 //! One lane of a pool: the host's end, the calls that are with its worker, its phase.
 
+mod buffers;
+
 use super::call::{CallState, Outcome, Wakes, outcome};
 use super::shared::Shared;
 use super::turn::Turn;
+use crate::buffer::context::Parcel;
+use crate::buffer::link::Link;
 use crate::error::{CallError, StartError};
 use crate::process::{Killer, WorkerExit};
 use crate::{HostLane, ProtocolViolation, SendError};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use knit_codec::Payload;
-use knit_proto::{Layout, SLOTS};
+use knit_proto::{Features, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -40,6 +43,8 @@ pub(super) struct Lane {
 #[derive(Debug)]
 struct Core {
     phase: Phase,
+    /// The shared buffers that this worker and the host have from each other; there while it lives.
+    link: Option<Arc<Link>>,
     /// Ends the worker's process; there while it lives.
     worker: Option<(u32, Killer)>,
     /// Whether this worker has ever taken calls.
@@ -119,6 +124,7 @@ impl Lane {
             bell: FutexPair::default(),
             core: Mutex::new(Core {
                 phase: Phase::Down,
+                link: None,
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
@@ -134,7 +140,7 @@ impl Lane {
         &self,
         shared: &Shared,
         function: u16,
-        payload: &Payload<'static>,
+        parcel: &Parcel,
         call: &Arc<CallState>,
         when: When,
     ) -> Offered {
@@ -143,7 +149,7 @@ impl Lane {
         if when == When::Idle && !core.is_idle() {
             return Offered::Declined;
         }
-        let offered = core.offer(self.index, shared, function, payload, call, &mut wakes);
+        let offered = core.offer(self.index, shared, function, parcel, call, &mut wakes);
         drop(core);
         shared.wake(wakes);
         offered
@@ -227,8 +233,16 @@ impl Lane {
     }
 
     /// A worker process has started.
-    pub(super) fn started(&self, memory: Memory, layout: Layout, pid: u32, killer: Killer) {
+    pub(super) fn started(
+        &self,
+        memory: Memory,
+        layout: Layout,
+        link: Arc<Link>,
+        pid: u32,
+        killer: Killer,
+    ) {
         let mut core = self.lock();
+        core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, killer));
         core.was_open = false;
@@ -260,6 +274,8 @@ impl Lane {
         let was = core::mem::replace(&mut core.phase, Phase::Down);
         let was_open = core.was_open;
         core.worker = None;
+        // What the worker had is forgotten; what callers have of it lives on. LANE-30.
+        let link = core.link.take();
         self.starting.store(0, Ordering::Release);
         let error = if shared.is_closing() {
             CallError::Closed
@@ -268,6 +284,8 @@ impl Lane {
         };
         core.fail_calls(shared, &error, &mut poll.wakes);
         drop(core);
+        // Unmaps what only the table held, which takes its time.
+        drop(link);
         shared.wake(poll.wakes);
         self.changed.notify_all();
         self.bell.ring_local();
@@ -354,13 +372,21 @@ impl Core {
         lane: usize,
         shared: &Shared,
         function: u16,
-        payload: &Payload<'static>,
+        parcel: &Parcel,
         call: &Arc<CallState>,
         wakes: &mut Wakes,
     ) -> Offered {
         let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
-        match host.submit(function, payload) {
+        if parcel.buffer.is_some()
+            && let Err(error) = buffers::give(host, self.link.as_ref(), parcel)
+        {
+            return self.not_given(lane, shared, error, call, wakes);
+        }
+        match host.submit(function, &parcel.payload) {
             Ok(submitted) => {
+                if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
+                    link.published(buffer);
+                }
                 self.calls[submitted.call.place()] = Some(Arc::clone(call));
                 call.set_lane(lane);
                 if submitted.wake {
@@ -397,6 +423,10 @@ impl Core {
         match HostLane::connect(memory, layout, shared.limits.payload) {
             Ok(None) => return false,
             Ok(Some(host)) => {
+                if !host.features().contains(Features::BUFFER_HANDLES) {
+                    // LANE-31.
+                    self.link = None;
+                }
                 self.phase = Phase::Open(Box::new(host));
                 self.was_open = true;
             }
@@ -420,23 +450,32 @@ impl Core {
                     if answer.wake {
                         FutexBell.wake(host.bell());
                     }
+                    // Before anything else: an answer that nobody wants is counted too.
+                    let parcel = match buffers::resolve(self.link.as_ref(), answer.payload) {
+                        Ok(parcel) => parcel,
+                        Err(violation) => {
+                            // The call is still in its place: it fails with the others.
+                            self.poison(lane, shared, violation, &mut poll.wakes);
+                            return true;
+                        }
+                    };
                     let Some(call) = self.calls[answer.call.place()].take() else { continue };
                     poll.wakes.drained |= shared.is_draining();
-                    let outcome = outcome(answer.rejected, answer.payload, &shared.limits);
+                    let outcome = outcome(answer.rejected, parcel, &shared.limits);
                     if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
                         poll.outcome = Some(outcome);
                     } else {
                         call.complete(outcome, &mut poll.wakes);
                     }
                 }
-                Ok(None) => return progress,
+                Ok(None) => break,
                 Err(violation) => {
                     self.poison(lane, shared, violation, &mut poll.wakes);
                     return true;
                 }
             }
         }
-        progress
+        if poll.thorough { self.drain(lane, shared, &mut poll.wakes) | progress } else { progress }
     }
 
     /// Hands the first call of the queue to the worker; false when there is none or no room.
@@ -446,7 +485,7 @@ impl Core {
             return false;
         }
         let Some(call) = shared.next_queued() else { return false };
-        match self.offer(lane, shared, call.function, &call.payload, &call.state, wakes) {
+        match self.offer(lane, shared, call.function, &call.parcel, &call.state, wakes) {
             Offered::Taken => {
                 shared.left_queue();
                 wakes.drained |= shared.is_draining();

@@ -3,12 +3,13 @@
 use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::lane::{Lane, Offered, When};
+use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
 use crate::process::{Program, creator};
 use crate::tasks::{Table, Tasks};
 use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
-use knit_codec::{Limits, Payload};
+use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
 use knit_ring::{FutexPair, Relax};
 use std::collections::VecDeque;
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) geometry: Geometry,
     pub(super) arena_reserved: u32,
+    pub(super) max_buffers: u32,
     pub(super) program: Program,
     pub(super) creator: CreatorId,
     pub(super) spin: Duration,
@@ -60,7 +62,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) function: u16,
-    pub(super) payload: Payload<'static>,
+    pub(super) parcel: Parcel,
     pub(super) state: Arc<CallState>,
 }
 
@@ -76,6 +78,7 @@ impl Shared {
             limits: builder.limits,
             geometry,
             arena_reserved: builder.arena_reserved.min(builder.arena - ARENA_DATA_AT),
+            max_buffers: builder.max_buffers,
             program: builder.program.clone().unwrap_or_else(Program::current),
             creator: creator(),
             spin: builder.spin,
@@ -101,14 +104,14 @@ impl Shared {
     /// next one too: its worker is awake and its cache is warm, and waking another worker would take
     /// a hundred times as long as the call.
     #[inline]
-    pub(super) fn submit(&self, function: u16, payload: Payload<'static>, state: &Arc<CallState>) {
+    pub(super) fn submit(&self, function: u16, parcel: Parcel, state: &Arc<CallState>) {
         // Calls that already wait go first.
         if !self.has_queue() {
             // Relaxed: any rotation will do.
             let last = self.last.load(Ordering::Relaxed);
             let lanes = self.lanes.len();
             let offer = |lane: usize, when| {
-                let offered = self.lanes[lane].offer(self, function, &payload, state, when);
+                let offered = self.lanes[lane].offer(self, function, &parcel, state, when);
                 let taken = matches!(offered, Offered::Taken);
                 if taken && lane != last {
                     self.last.store(lane, Ordering::Relaxed);
@@ -124,7 +127,7 @@ impl Shared {
                 return;
             }
         }
-        self.enqueue(Queued { function, payload, state: Arc::clone(state) });
+        self.enqueue(Queued { function, parcel, state: Arc::clone(state) });
     }
 
     #[cold]

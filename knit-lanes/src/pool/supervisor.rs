@@ -2,6 +2,7 @@
 
 use super::lane::Lane;
 use super::shared::Shared;
+use crate::buffer::link::Link;
 use crate::error::StartError;
 use crate::process::WorkerExit;
 use crate::{Boot, HostLane};
@@ -67,7 +68,7 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
         &HeaderFields {
             version: Version::CURRENT,
             required: Features::FUTEX_BELLS,
-            optional: Features::STAMPS,
+            optional: Features::STAMPS.or(Features::BUFFER_HANDLES),
             epoch,
             creator: shared.creator,
             kind: LaneKind::Process,
@@ -84,11 +85,14 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
     let waiter = HostLane::waiter(&memory, &layout).map_err(unmapped)?;
     // At most a second (`Builder::check`), so it fits.
     let spin = u32::try_from(shared.spin.as_micros()).unwrap_or(u32::MAX);
-    let boot = Boot::new(epoch, lane.index, &shared.limits, spin, shared.names.clone());
-    let mut process = shared.program.start(&boot, memory.backing().file())?;
+    let boot = Boot::new(epoch, lane.index, &shared.limits, spin, shared.names.clone())
+        .with_max_buffers(shared.max_buffers);
+    let (link, channel) = Link::pair(shared.max_buffers)
+        .map_err(|errno| StartError::system("make the control channel")(errno.into()))?;
+    let mut process = shared.program.start(&boot, memory.backing().file(), channel)?;
     tracing::debug!(target: "lifecycle", lane = lane.index, pid = process.id(), epoch, "started");
     lane.turn.replace(waiter, epoch);
-    lane.started(memory, layout, process.id(), process.killer());
+    lane.started(memory, layout, link, process.id(), process.killer());
     shared.driver.ring_local();
     // The pool may have begun to close before it could see this process.
     if shared.is_closing() {

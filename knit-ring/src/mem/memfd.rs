@@ -3,12 +3,13 @@
 #![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
 
 use super::{Backing, Mapped, ReserveError};
+use core::ffi::CStr;
 use core::ptr::NonNull;
 use knit_proto::Span;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A whole memfd, mapped readable and writable, whose length nobody can change any more.
 #[derive(Debug)]
@@ -29,10 +30,19 @@ impl Mapping {
     ///
     /// The system refused a descriptor, the length, the seals or the mapping.
     pub fn create(len: u32) -> Result<Mapped<Self>, MemfdError> {
+        Self::create_named(c"knit-lane", len)
+    }
+
+    /// As [`Self::create`], with a name that `/proc` shows and nothing depends on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_named(name: &CStr, len: u32) -> Result<Mapped<Self>, MemfdError> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         // Never executable; kernels before 6.3 do not know the flag.
-        let file = rustix::fs::memfd_create(c"knit-lane", flags | MemfdFlags::NOEXEC_SEAL)
-            .or_else(|_| rustix::fs::memfd_create(c"knit-lane", flags))
+        let file = rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL)
+            .or_else(|_| rustix::fs::memfd_create(name, flags))
             .map_err(|errno| MemfdError::system("create a memfd", errno))?;
         rustix::fs::ftruncate(&file, len.into())
             .map_err(|errno| MemfdError::system("set the length of the memfd", errno))?;
@@ -47,7 +57,8 @@ impl Mapping {
     /// # Errors
     ///
     /// [`MemfdError::NotSealed`] when the file is no memfd or can still shrink or grow: its owner
-    /// could take pages away under the mapping. [`MemfdError::Length`] when it is empty or larger
+    /// could take pages away under the mapping. [`MemfdError::HugePages`] when its pages are huge: the
+    /// system can run out of those, and then an access would fault. [`MemfdError::Length`] when it is empty or larger
     /// than 4 GiB. Otherwise what the system refused.
     pub fn attach(file: OwnedFd) -> Result<Mapped<Self>, MemfdError> {
         let seals = match rustix::fs::fcntl_get_seals(&file) {
@@ -58,6 +69,11 @@ impl Mapping {
         };
         if !seals.contains(Self::SEALS) {
             return Err(MemfdError::NotSealed { found: seals.bits(), wanted: Self::SEALS.bits() });
+        }
+        let system = rustix::fs::fstatfs(&file)
+            .map_err(|errno| MemfdError::system("look at the memfd's file system", errno))?;
+        if system.f_type != TMPFS_MAGIC {
+            return Err(MemfdError::HugePages);
         }
         let stat = rustix::fs::fstat(&file)
             .map_err(|errno| MemfdError::system("read the length of the memfd", errno))?;
@@ -77,6 +93,28 @@ impl Mapping {
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// `f_type` of a memfd with pages of the usual size (`linux/magic.h`).
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+
+/// A duplicate of a descriptor that this process has inherited, close-on-exec. The inherited one becomes
+/// close-on-exec too; it stays open, so that whoever else may hold it is not disturbed.
+///
+/// # Errors
+///
+/// Nothing is open under this number.
+pub fn inherited_descriptor(number: RawFd) -> Result<OwnedFd, Errno> {
+    if number < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: `borrow_raw` requires that the number is not -1, as just checked, and that the descriptor
+    // stays open while it is borrowed. It is borrowed for the two system calls below only, which
+    // say `EBADF` when nothing is open; neither of them reads, writes or closes it, so that even a
+    // descriptor that somebody opens or closes meanwhile comes to no harm.
+    let inherited = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(inherited, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::fcntl_dupfd_cloexec(inherited, 0)
 }
 
 // SAFETY: M1: `MmapRaw` unmaps on drop only, its address and length are fixed, pages are aligned to
@@ -127,6 +165,9 @@ pub enum MemfdError {
         /// Seals that it needs.
         wanted: u32,
     },
+    /// The file has pages of another size than usual.
+    #[error("the segment's file has huge pages, of which the system can run out")]
+    HugePages,
     /// No segment has this length.
     #[error("the segment's file has {bytes} bytes, expected 1 to {}", u32::MAX)]
     Length {
@@ -193,6 +234,27 @@ mod tests {
         assert!(matches!(Mapping::attach(file), Err(MemfdError::NotSealed { found: 0, .. })));
         let null = std::fs::File::open("/dev/null").unwrap();
         assert!(matches!(Mapping::attach(null.into()), Err(MemfdError::NotSealed { .. })));
+    }
+
+    #[test]
+    fn huge_pages_are_refused() {
+        let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB;
+        // A system without huge pages makes none.
+        let Ok(file) = rustix::fs::memfd_create(c"test", flags) else { return };
+        rustix::fs::fcntl_add_seals(&file, Mapping::SEALS).unwrap();
+        assert_eq!(Mapping::attach(file).unwrap_err(), MemfdError::HugePages);
+    }
+
+    #[test]
+    fn an_inherited_descriptor_is_duplicated_and_stays_open() {
+        use std::os::fd::AsRawFd;
+        let file = rustix::fs::memfd_create(c"test", MemfdFlags::empty()).unwrap();
+        let copy = inherited_descriptor(file.as_raw_fd()).unwrap();
+        for file in [&file, &copy] {
+            assert_eq!(rustix::io::fcntl_getfd(file), Ok(rustix::io::FdFlags::CLOEXEC));
+        }
+        assert_eq!(inherited_descriptor(-1).unwrap_err(), Errno::BADF);
+        assert_eq!(inherited_descriptor(RawFd::MAX).unwrap_err(), Errno::BADF);
     }
 
     #[test]

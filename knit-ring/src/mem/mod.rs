@@ -17,7 +17,7 @@ pub use copy::{Copying, Plain, Snapshot};
 pub use heap::{HeapBlock, HeapMemory};
 pub use mapped::{Backing, Mapped, MappedBytes, MappedWord};
 #[cfg(feature = "mapped")]
-pub use memfd::{Mapping, MemfdError};
+pub use memfd::{Mapping, MemfdError, inherited_descriptor};
 
 use knit_proto::{Span, WordOffset};
 

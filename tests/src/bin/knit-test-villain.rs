@@ -6,7 +6,11 @@
 // The sender of raw words, which the tests use against workers too.
 #[path = "../../tests/pool_support/forge.rs"]
 mod forge;
+// Its end of the control channel.
+#[path = "../../tests/pool_support/channel.rs"]
+mod channel;
 
+use channel::{Channel, NUMBER};
 use forge::{Forge, Memory, header, word};
 use knit_lanes::{Boot, Tasks};
 use knit_proto::{ABORT_BITS_AT, Direction, Features, LaneState, Layout, Tag, WordOffset};
@@ -86,6 +90,9 @@ impl Villain {
             "open-more-features" => (epoch, features.or(Features::JOURNAL), LaneState::Open.word()),
             "open-without-required" => {
                 (epoch, features.minus(fields.required), LaneState::Open.word())
+            }
+            "no-handles" => {
+                (epoch, features.minus(Features::BUFFER_HANDLES), LaneState::Open.word())
             }
             "open-state-7" => (epoch, features, 7),
             "open-closing" => (epoch, features, LaneState::Closing.word()),
@@ -216,10 +223,40 @@ impl Villain {
                 }
                 self.ring();
             }
+            mode if mode.starts_with("channel-") => {
+                Channel::inherited().misuse(mode);
+                // The host reads the channel for the sake of a number that it does not know.
+                self.answer_with_buffer(call, [NUMBER, 4096, 4096, 0, 8, 0, 0, 0]);
+            }
+            mode if mode.starts_with("buffer-") => self.answer_with_odd_buffers(mode, call),
             mode => match mode.strip_prefix("random-words-") {
                 Some(seed) => self.random_words(seed.parse().expect("a number")),
                 None => self.answer_in_an_odd_way(mode, call),
             },
+        }
+    }
+
+    fn answer_with_buffer(&mut self, call: u32, words: [u32; 8]) {
+        let slot = self.forge.next_slot();
+        self.forge.write_inline(slot, &words.map(u32::to_le_bytes).concat());
+        self.answer(header(0, call, Tag::SHARED_BUFFER.0, [0, 0, 32, 0]));
+    }
+
+    /// Names a buffer of 4096 bytes that the host has been given, in a way that does not work.
+    fn answer_with_odd_buffers(&mut self, mode: &str, mut call: u32) {
+        Channel::inherited().give(NUMBER);
+        loop {
+            let (number, start, len) = match mode {
+                "buffer-number" => (NUMBER + 1, 0, 8),
+                "buffer-end" => (NUMBER, 4090, 7),
+                "buffer-start" => (NUMBER, 4097, 0),
+                "buffer-wrap" => (NUMBER, u32::MAX, u32::MAX),
+                "buffer-part" => (NUMBER, 4090, 6),
+                other => panic!("no mode is called {other}"),
+            };
+            // The lengths that it claims would do.
+            self.answer_with_buffer(call, [number, u32::MAX, u32::MAX, start, len, 9, 9, 9]);
+            call = self.next_call();
         }
     }
 
@@ -233,6 +270,7 @@ impl Villain {
                     header(1, call, Tag::ERROR.0, [0, 0, 18, 0])
                 }
                 "empty-error" => header(1, call, Tag::ERROR.0, [0; 4]),
+                "no-handles" => header(0, call, Tag::UNDEFINED.0, [0; 4]),
                 "error-of-number" => header(1, call, Tag::NUMBER.0, [0; 4]),
                 "bad-utf8" => {
                     self.forge.write_inline(slot, b"ab\xff\xff");

@@ -2,11 +2,12 @@
 
 use core::fmt;
 use knit_lanes::codec::JsonText;
-use knit_lanes::{ErrorValue, Tasks, Value};
+use knit_lanes::{ErrorValue, SharedBuffer, Tasks, Value};
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Duration;
 
 fn main() -> ExitCode {
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let mut tasks = Tasks::new();
     values(&mut tasks);
     failures(&mut tasks);
+    buffers(&mut tasks);
     ends(&mut tasks);
     tasks.serve_if_worker();
     eprintln!("knit-test-worker: not started as a worker");
@@ -65,6 +67,36 @@ fn ends(tasks: &mut Tasks) {
             std::thread::sleep(Duration::from_secs(1));
         }
     });
+}
+
+/// Tasks that take and return shared buffers.
+fn buffers(tasks: &mut Tasks) {
+    static KEPT: Mutex<Vec<SharedBuffer>> = Mutex::new(Vec::new());
+    tasks
+        .add("sum", |buffer: SharedBuffer| buffer.to_vec().into_iter().map(f64::from).sum::<f64>());
+    // Adds one to every byte.
+    tasks.add("bump", |buffer: SharedBuffer| {
+        let bytes: Vec<_> = buffer.to_vec().iter().map(|byte| byte.wrapping_add(1)).collect();
+        buffer.write(0, &bytes)
+    });
+    tasks.add("buffer", |buffer: SharedBuffer| buffer);
+    tasks.add("new_buffer", |len: u32| {
+        let buffer = SharedBuffer::new(len)?;
+        buffer.write(0, &vec![7; len as usize])?;
+        Ok::<_, knit_lanes::BufferError>(buffer)
+    });
+    tasks.add("keep", |buffer: SharedBuffer| KEPT.lock().expect("no task panics").push(buffer));
+    tasks.add("kept", |(): ()| KEPT.lock().expect("no task panics").last().cloned().expect("one"));
+    tasks.add("forget", |(): ()| KEPT.lock().expect("no task panics").clear());
+    tasks.add("resources", |(): ()| resources());
+}
+
+/// How many descriptors and how many mappings of memfds this process has.
+fn resources() -> Vec<i32> {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("Linux").count();
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+    let mappings = maps.lines().filter(|line| line.contains("memfd:")).count();
+    [descriptors, mappings].map(|count| i32::try_from(count).expect("a few")).into()
 }
 
 /// Makes the file one byte longer.

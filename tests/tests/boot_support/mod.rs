@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use command_fds::{CommandFdExt, FdMapping};
 use knit_lanes::{BOOT_ENV, Boot, HostLane, Limits};
 use knit_proto::{
     CreatorId, ExtensionBytes, Features, Geometry, HeaderFields, LaneKind, Layout, Version,
@@ -16,6 +17,9 @@ pub const WORKER: &str = env!("CARGO_BIN_EXE_knit-test-worker");
 
 /// Names that the hand-made host knows, by their index. The last one no worker has.
 pub const NAMES: [&str; 4] = ["square", "text", "bytes", "missing"];
+
+/// The same for a host with a control channel.
+pub const BUFFER_NAMES: [&str; 2] = ["square", "sum"];
 
 pub type Memory = Mapped<Mapping>;
 
@@ -58,8 +62,13 @@ pub fn hash(names: &[&str]) -> u64 {
 
 /// A segment whose host has announced itself.
 pub fn segment() -> (Memory, Layout) {
+    segment_with(&fields())
+}
+
+/// The same with another header.
+pub fn segment_with(fields: &HeaderFields) -> (Memory, Layout) {
     let memory = Mapping::create(segment_len()).unwrap();
-    let layout = create_segment(&memory, &fields()).unwrap();
+    let layout = create_segment(&memory, fields).unwrap();
     HostLane::announce(&memory, &layout, std::process::id()).unwrap();
     (memory, layout)
 }
@@ -76,11 +85,30 @@ pub fn file(memory: &Memory) -> OwnedFd {
 
 /// Starts the worker program with this boot description and standard input.
 pub fn spawn(boot: impl AsRef<OsStr>, stdin: impl Into<Stdio>) -> Child {
+    spawn_with(boot, stdin, Vec::new())
+}
+
+/// The same with an end of a control channel.
+pub fn spawn_with_channel(
+    boot: impl AsRef<OsStr>,
+    stdin: impl Into<Stdio>,
+    channel: OwnedFd,
+) -> Child {
+    spawn_with(boot, stdin, vec![FdMapping { parent_fd: channel, child_fd: 3 }])
+}
+
+fn spawn_with(
+    boot: impl AsRef<OsStr>,
+    stdin: impl Into<Stdio>,
+    descriptors: Vec<FdMapping>,
+) -> Child {
     Command::new(WORKER)
         .env(BOOT_ENV, boot)
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .fd_mappings(descriptors)
+        .unwrap()
         .spawn()
         .unwrap()
 }

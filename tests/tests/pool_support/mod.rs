@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod channel;
 pub mod forge;
 pub mod futures;
 pub mod gate;

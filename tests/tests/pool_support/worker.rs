@@ -1,7 +1,7 @@
 //! Pools of `knit-test-worker` and typed handles to its tasks.
 
 use knit_lanes::codec::JsonText;
-use knit_lanes::{Builder, Pool, Task, Tasks, Value};
+use knit_lanes::{Builder, Pool, SharedBuffer, Task, Tasks, Value};
 use std::ffi::OsString;
 
 /// The worker program.
@@ -36,6 +36,20 @@ pub struct Remote {
     pub exit: Task<i32, f64>,
     pub abort: Task<(), f64>,
     pub never: Task<(), f64>,
+    /// Sum of the bytes.
+    pub sum: Task<SharedBuffer, f64>,
+    /// Adds one to every byte.
+    pub bump: Task<SharedBuffer, ()>,
+    pub buffer: Task<SharedBuffer, SharedBuffer>,
+    /// A buffer of so many sevens.
+    pub new_buffer: Task<u32, SharedBuffer>,
+    /// Keeps the buffer after the call.
+    pub keep: Task<SharedBuffer, ()>,
+    /// The buffer that was kept last.
+    pub kept: Task<(), SharedBuffer>,
+    pub forget: Task<(), ()>,
+    /// Descriptors of the worker, and its mappings of memfds.
+    pub resources: Task<(), Vec<i32>>,
     /// A task that the worker does not have.
     pub missing: Task<f64, f64>,
 }
@@ -68,6 +82,14 @@ pub fn tasks() -> (Tasks, Remote) {
         panic_other: tasks.declare("panic_other"),
         exit: tasks.declare("exit"),
         abort: tasks.declare("abort"),
+        sum: tasks.declare("sum"),
+        bump: tasks.declare("bump"),
+        buffer: tasks.declare("buffer"),
+        new_buffer: tasks.declare("new_buffer"),
+        keep: tasks.declare("keep"),
+        kept: tasks.declare("kept"),
+        forget: tasks.declare("forget"),
+        resources: tasks.declare("resources"),
         missing: tasks.declare("missing"),
     };
     (tasks, remote)

@@ -8,8 +8,8 @@ use super::{bits, flag, number, text, word, words};
 use knit_codec::Payload;
 use knit_lanes::{HostLane, WorkerLane};
 use knit_proto::{
-    BlockIndex, Features, HeaderFields, LaneState, Negotiation, ProtocolViolation, RawControl,
-    RawHeader, SLOTS, Tag,
+    BlockIndex, ControlMessage, Features, HeaderFields, LaneState, Negotiation, ProtocolViolation,
+    RawControl, RawHeader, SLOTS, Tag,
 };
 use knit_ring::{
     ArenaSender, BatchError, ClaimError, HeapMemory, Receiver, Sender, SharedMemory, SharedWord,
@@ -34,6 +34,7 @@ pub fn refusal(json: &Json) -> (&'static str, &'static str) {
         "arena" => arena(json),
         "control" => control(json),
         "answer" => answer(json),
+        "channel" => channel(json),
         other => panic!("kind {other}"),
     };
     (violation.name(), violation.clause().id())
@@ -145,6 +146,12 @@ fn control(json: &Json) -> ProtocolViolation {
     } else {
         negotiation.observe(line).unwrap_err()
     }
+}
+
+fn channel(json: &Json) -> ProtocolViolation {
+    let descriptors = word(json, "descriptors");
+    let fault = ControlMessage::parse(&super::bytes(json, "bytes"), descriptors).unwrap_err();
+    ProtocolViolation::ControlChannel { fault }
 }
 
 fn answer(json: &Json) -> ProtocolViolation {

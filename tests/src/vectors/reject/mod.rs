@@ -1,5 +1,6 @@
 //! Input that must be refused, with the name of the error and the clause that it breaks.
 
+mod channel;
 mod control;
 mod header;
 mod payload;
@@ -17,6 +18,7 @@ pub(super) fn vectors() -> Vec<VectorFile> {
         slot::vectors(),
         word::vectors(),
         control::vectors(),
+        channel::vectors(),
         payload::vectors(),
         text::vectors(),
     ]

@@ -1,0 +1,88 @@
+//! The control channel of a lane, as the pool uses it.
+
+use super::{Core, Memory, Offered, Phase, refused};
+use crate::buffer::context::Parcel;
+use crate::buffer::link::Link;
+use crate::pool::call::{CallState, Wakes};
+use crate::pool::shared::Shared;
+use crate::{GiveError, HostLane, ProtocolViolation, SendError};
+use knit_codec::Payload;
+use knit_ring::{Doorbell, FutexBell};
+use std::sync::Arc;
+
+impl Core {
+    /// Reads the control channel, where buffers have crossed it. Returns whether the phase changed.
+    #[cold]
+    pub(super) fn drain(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
+        let (Phase::Open(host), Some(link)) = (&mut self.phase, &self.link) else { return false };
+        match link.drain() {
+            Ok(any) => {
+                // The worker may wait for room in the channel.
+                if any && host.notify() {
+                    FutexBell.wake(host.bell());
+                }
+                false
+            }
+            Err(violation) => {
+                self.poison(lane, shared, violation, wakes);
+                true
+            }
+        }
+    }
+
+    /// A call whose buffer did not reach the worker.
+    #[cold]
+    pub(super) fn not_given(
+        &mut self,
+        lane: usize,
+        shared: &Shared,
+        error: SendError,
+        call: &Arc<CallState>,
+        wakes: &mut Wakes,
+    ) -> Offered {
+        if error != SendError::Full {
+            call.complete(Err(Box::new(refused(error))), wakes);
+            return Offered::Taken;
+        }
+        // The worker reads the channel before it sleeps, and must be awake for that. Both channels
+        // may be full: this side reads too.
+        if let Phase::Open(host) = &mut self.phase
+            && host.notify()
+        {
+            FutexBell.wake(host.bell());
+        }
+        self.drain(lane, shared, wakes);
+        Offered::Declined
+    }
+}
+
+/// Makes sure that the worker has been given the buffer that a parcel names.
+#[cold]
+pub(super) fn give(
+    host: &HostLane<Memory>,
+    link: Option<&Arc<Link>>,
+    parcel: &Parcel,
+) -> Result<(), SendError> {
+    if !host.has_place() {
+        // Another lane will take the call, and this worker has no use for the buffer.
+        return Err(SendError::Full);
+    }
+    let link = link.ok_or(GiveError::NoChannel)?;
+    match &parcel.buffer {
+        Some(buffer) if !link.give(buffer)? => Err(SendError::Full),
+        _ => Ok(()),
+    }
+}
+
+/// An answer, with the buffer that it names.
+#[inline]
+pub(super) fn resolve(
+    link: Option<&Arc<Link>>,
+    payload: Payload<'static>,
+) -> Result<Parcel, ProtocolViolation> {
+    let buffer = match link {
+        Some(link) => link.resolve(&payload)?,
+        None => None,
+    };
+    Ok(Parcel { payload, buffer })
+}
