@@ -1,5 +1,6 @@
 //! The files of `spec/vectors/` are what this project produces, and the crates do what they say.
 
+#[allow(dead_code, unused_imports, reason = "shared with the test `codec_differential`")]
 mod vectors_support;
 
 use knit_proto::Tag;
