@@ -33,7 +33,7 @@ use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, error_tex
 pub struct ErrorValue {
     name: String,
     message: String,
-    stack: Option<String>,
+    stack: Option<Box<str>>,
     cause: Option<Cause>,
     /// Boxed: most errors have none, and errors are parts of results.
     fields: Option<Box<Fields>>,
@@ -144,7 +144,7 @@ impl ErrorValue {
     /// The error with this stack trace.
     #[must_use]
     pub fn with_stack(self, stack: impl Into<String>) -> Self {
-        Self { stack: Some(stack.into()), ..self }
+        Self { stack: Some(stack.into().into_boxed_str()), ..self }
     }
 
     /// The error with this field, in place of one of the same name: what else it has to say, as JSON

@@ -244,7 +244,7 @@ mod tests {
         for number in
             [3.0 * 0.37, 6.0 * 0.37, 5e-324, f64::MAX, -0.1, 1e23, 9_007_199_254_740_993.0]
         {
-            let payload = Json(number).encode(&LIMITS).unwrap();
+            let payload = Json(number).encode_owned(&LIMITS).unwrap();
             let Json(back) = Json::<f64>::decode(payload, &LIMITS).unwrap();
             assert_eq!(back.to_bits(), number.to_bits(), "{number:?}");
         }
