@@ -10,7 +10,7 @@
 //! - [`HostileMemory`]: every load may return what the peer liked to write just then;
 //! - [`TraceMemory`]: every access is written down, with its ordering, party and step.
 //!
-//! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
+//! [`knitting`] is a simulated host of Knitting 0.1.61. [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
 
 mod crash;
@@ -19,6 +19,7 @@ mod fetch_count;
 mod geometry;
 mod hostile;
 mod intercept;
+pub mod knitting;
 mod loom_memory;
 mod model;
 mod trace;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     failures(&mut tasks);
     ends(&mut tasks);
     tasks.serve_if_worker();
+    knit_lanes::knitting::serve_if_worker(&tasks);
     eprintln!("knit-test-worker: not started as a worker");
     ExitCode::from(2)
 }
