@@ -36,9 +36,8 @@ impl Bars<'_> {
         let has = |name| self.find(name).is_some();
         let cases =
             has(cases::HEADER) || has(cases::CALL) || has(cases::BLOCKING) && has(cases::FUTEX);
-        let cases = cases
-            || has(cases::KNITTING_FIRST)
-            || has(cases::KNITTING) && has(cases::UNSTAMPED);
+        let cases =
+            cases || has(cases::KNITTING_FIRST) || has(cases::KNITTING) && has(cases::UNSTAMPED);
         !cases && self.deaths.is_none() && self.idle.is_none()
     }
 
@@ -74,7 +73,13 @@ impl fmt::Display for Bars<'_> {
             // Both in ping-pongs of their own: the machine changes its pace between cases.
             let ratio = call.ratio() / native.ratio();
             let figure = format!("{ratio:.2} x {}", cases::UNSTAMPED);
-            line(f, ratio <= KNITTING, "call of a Knitting host", &figure, &format!("{KNITTING} x"))?;
+            line(
+                f,
+                ratio <= KNITTING,
+                "call of a Knitting host",
+                &figure,
+                &format!("{KNITTING} x"),
+            )?;
         }
         if let Some(first) = self.find(cases::KNITTING_FIRST) {
             let ms = first.sample.percentile(99.0) / 1e6;

@@ -173,7 +173,10 @@ impl<M: SharedMemory> WorkerLane<M> {
     }
 
     #[inline]
-    fn request(&mut self, received: Option<Received>) -> Result<Option<Request>, ProtocolViolation> {
+    fn request(
+        &mut self,
+        received: Option<Received>,
+    ) -> Result<Option<Request>, ProtocolViolation> {
         let Some(received) = received else { return Ok(None) };
         if self.negotiation.phase() != Phase::Locked {
             self.lock()?;

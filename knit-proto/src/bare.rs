@@ -4,9 +4,8 @@
 //! Those are claims, checked here against the length of the memory and against each other.
 
 use crate::{
-    ARENA_GRANULE, ArenaLayout, Direction, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES,
-    MIN_ARENA_BYTES, MailboxLayout, REGION_ALIGN, Region, SECTOR_BYTES, SIGNALS_BYTES, SLOTS_BYTES,
-    Span,
+    ARENA_GRANULE, ArenaLayout, Direction, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, MIN_ARENA_BYTES,
+    MailboxLayout, REGION_ALIGN, Region, SECTOR_BYTES, SIGNALS_BYTES, SLOTS_BYTES, Span,
 };
 use core::fmt;
 
@@ -163,7 +162,11 @@ impl fmt::Display for BareLayoutError {
                 write!(f, "the {} cannot have {bytes} bytes", region.name())
             }
             Self::Alignment { region, at } => {
-                write!(f, "the {} starts at byte {at}, no multiple of {REGION_ALIGN}", region.name())
+                write!(
+                    f,
+                    "the {} starts at byte {at}, no multiple of {REGION_ALIGN}",
+                    region.name()
+                )
             }
             Self::Outside { region, at, bytes, len } => write!(
                 f,

@@ -86,7 +86,8 @@ fn every_field_of_another_type_is_refused() {
     let mut paths = Vec::new();
     members(&good(), "", &mut paths);
     // Not looked at: only there for JavaScript workers.
-    let ignored = ["baseAddressMod64", "runtime", "mode", "payloadInitialBytes", "payloadMaxByteLength"];
+    let ignored =
+        ["baseAddressMod64", "runtime", "mode", "payloadInitialBytes", "payloadMaxByteLength"];
     for path in &paths {
         if ignored.iter().any(|name| path.ends_with(name)) && !path.contains("descriptor/runtime") {
             continue;
@@ -167,7 +168,8 @@ fn regions_that_overlap_are_refused() {
             let at = good().pointer(other).unwrap()["byteOffset"].as_u64().unwrap();
             let error = read(&with_place(path, "byteOffset", at)).unwrap_err();
             // A large region on top of the last ones ends outside.
-            overlaps += u32::from(matches!(error, BootError::Layout(BareLayoutError::Overlap { .. })));
+            overlaps +=
+                u32::from(matches!(error, BootError::Layout(BareLayoutError::Overlap { .. })));
         }
     }
     assert!(overlaps > 45, "{overlaps}");

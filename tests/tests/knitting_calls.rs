@@ -135,7 +135,8 @@ fn the_worker_writes_its_own_words_and_no_others() {
     assert_eq!(&words[8..], &[0; 8]);
     assert!(request_slots[..31 * 576].iter().all(|byte| *byte == 0));
     let word = |at| u32::from_le_bytes(host.image(at, 4).try_into().unwrap());
-    let lock = |which: usize| [0, 64, 128, 192].map(|word_at| word(places.locks[which].0 + word_at));
+    let lock =
+        |which: usize| [0, 64, 128, 192].map(|word_at| word(places.locks[which].0 + word_at));
     // Requests: published, taken; a region allocated, freed. Answers the same, by the other side.
     assert_eq!(lock(0), [1 << 31, 1 << 31, 1, 1]);
     let [sender, receiver, allocated, freed] = lock(1);

@@ -255,8 +255,8 @@ impl WorkerData {
     fn check(self) -> Result<Boot, BootError> {
         let object = &self.sab.descriptor;
         let shared = object.source()?;
-        let len = u32::try_from(object.size)
-            .map_err(|_| wrong("descriptor.size", "more than 4 GiB"))?;
+        let len =
+            u32::try_from(object.size).map_err(|_| wrong("descriptor.size", "more than 4 GiB"))?;
         if self.steal.is_some() {
             return Err(wrong("steal", "process workers have a mailbox of their own"));
         }
@@ -280,7 +280,8 @@ impl WorkerData {
         let (response_at, response_bytes) = at(&self.return_lock.payload);
         // The host rounds each region up when it lays them out, and puts the last block of a request up
         // to the end of what it announced. Answers stay inside what it announced.
-        let request = (request_at, request_bytes.checked_next_multiple_of(granule).unwrap_or(u64::MAX));
+        let request =
+            (request_at, request_bytes.checked_next_multiple_of(granule).unwrap_or(u64::MAX));
         let response = (response_at, response_bytes / granule * granule);
         let places: [_; Region::ALL.len()] = [
             at(&self.sab),

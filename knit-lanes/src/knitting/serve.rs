@@ -97,12 +97,9 @@ impl<'t> Worker<'t> {
         let memory = Mapping::attach_unsealed(open(boot.object())?, boot.len())?;
         let layout = boot.layout();
         // What this worker writes apart from the arena, which reserves as it grows.
-        for region in [
-            Region::Signals,
-            Region::RequestSector,
-            Region::ResponseSector,
-            Region::ResponseSlots,
-        ] {
+        for region in
+            [Region::Signals, Region::RequestSector, Region::ResponseSector, Region::ResponseSlots]
+        {
             memory.reserve(layout.region(region))?;
         }
         let way = |direction| Way::of_bare(layout, direction, boot.max_payload());

@@ -12,9 +12,7 @@
 //! wait ends by the clock too.
 
 use core::time::Duration;
-use knit_proto::{
-    SIGNALS_HOST_BUSY_AT, SIGNALS_RECEIVER_AWAKE_AT, SIGNALS_WAKE_AT, Span,
-};
+use knit_proto::{SIGNALS_HOST_BUSY_AT, SIGNALS_RECEIVER_AWAKE_AT, SIGNALS_WAKE_AT, Span};
 use knit_ring::{AttachError, Doorbell, OutOfBounds, SharedMemory, SharedWord, Until};
 
 /// Value of `rxStatus` of a worker that needs no wake-up.

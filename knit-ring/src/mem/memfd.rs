@@ -251,10 +251,7 @@ mod tests {
         );
         assert!(matches!(Mapping::attach_unsealed(again(), 0), Err(MemfdError::Short { .. })));
         let null = std::fs::File::open("/dev/null").unwrap();
-        assert_eq!(
-            Mapping::attach_unsealed(null.into(), 64).unwrap_err(),
-            MemfdError::NoMemory
-        );
+        assert_eq!(Mapping::attach_unsealed(null.into(), 64).unwrap_err(), MemfdError::NoMemory);
     }
 
     #[test]

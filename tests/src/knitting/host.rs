@@ -4,9 +4,7 @@ use super::regions::Regions;
 use super::{Part, Places, boot};
 use core::sync::atomic::Ordering::SeqCst;
 use knit_proto::{Span, WordOffset};
-use knit_ring::{
-    Doorbell, FutexBell, Mapped, MappedWord, Mapping, SharedBytes, SharedMemory,
-};
+use knit_ring::{Doorbell, FutexBell, Mapped, MappedWord, Mapping, SharedBytes, SharedMemory};
 use rustix::fs::MemfdFlags;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
