@@ -144,7 +144,7 @@ fn with_place(path: &str, member: &str, value: u64) -> Json {
 fn regions_outside_of_the_memory_and_unaligned_ones_are_refused() {
     for (path, region) in REGIONS {
         let size = u64::from(places().size);
-        for at in [size, size - 64 + 64, 1 << 32, u64::MAX - 63] {
+        for at in [size, 1 << 32, u64::MAX - 63] {
             let error = read(&with_place(path, "byteOffset", at)).unwrap_err();
             assert!(
                 matches!(error, BootError::Layout(BareLayoutError::Outside { region: r, .. }) if r == region),

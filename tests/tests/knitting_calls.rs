@@ -4,10 +4,11 @@
 mod pool_support;
 
 use knit_tests::knitting::{Argument, Host};
+use pool_support::process::ticks;
 use pool_support::{DEADLINE, Random, bytes, until};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_knit-test-worker");
 
@@ -174,4 +175,19 @@ fn an_idle_worker_sleeps_whatever_the_host_says() {
         assert_eq!(host.call(0, call, &Argument::number(number)).number(), number * number);
         until("the worker sleeps", || host.worker_sleeps());
     }
+}
+
+/// KD-19, KD-20: also while the host says that it is at work, and never takes it back.
+#[test]
+fn an_idle_worker_uses_little_of_its_processor() {
+    let mut host = host(1 << 20, &["square"]);
+    host.busy(true);
+    assert_eq!(host.call(0, 1, &Argument::number(3.0)).number(), 9.0);
+    let worker = host.child().id().to_string();
+    let before = ticks(&worker).unwrap();
+    // Not to synchronise: this is the time over which processor time is counted.
+    std::thread::sleep(Duration::from_millis(500));
+    let used = ticks(&worker).unwrap() - before;
+    // One that spins would use about 50 ticks of 10 ms; this one looks each millisecond.
+    assert!(used <= 20, "{used} ticks in 500 ms");
 }

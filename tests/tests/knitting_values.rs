@@ -160,6 +160,29 @@ fn a_result_over_the_hosts_limit_is_rejected_and_the_next_call_served() {
     assert_eq!(host.call(1, 3, &Argument::number(-2.0)).number(), 4.0);
 }
 
+/// KD-7, KD-14, KD-15: none of these reaches the host, whose checks in `Host::poll` would fail.
+#[test]
+fn payloads_that_a_host_would_not_survive_are_rejected_in_the_worker() {
+    let names = [
+        "raw_json",
+        "raw_local",
+        "raw_long",
+        "raw_move",
+        "raw_number",
+        "raw_reserved",
+        "raw_text",
+        "raw_unassigned",
+        "square",
+    ];
+    let mut host = host(&names);
+    let undefined = Argument { words: [5, 0, 0, 0], ..Argument::default() };
+    for (function, name) in (0..8).zip(names) {
+        let error = host.call(function, function, &undefined).error();
+        assert_eq!(error["name"], "knit.result", "{name}: {error}");
+    }
+    assert_eq!(host.call(8, 8, &Argument::number(2.0)).number(), 4.0);
+}
+
 #[test]
 fn named_memory_is_served_and_standard_input_left_alone() {
     use rustix::shm::{Mode, OFlags};

@@ -276,13 +276,10 @@ fn end_with_host() -> Result<(), ServeError> {
         return Err(ServeError::HostGone);
     }
     let watch = move || {
-        loop {
-            match rustix::event::poll(&mut [PollFd::new(&watched, PollFlags::IN)], None) {
-                // Nothing else can happen to a valid descriptor.
-                Err(Errno::INTR) | Ok(0) => {}
-                Ok(_) | Err(_) => break,
-            }
-        }
+        // Signals aside, only its end can happen to a process that is watched.
+        while let Ok(0) | Err(Errno::INTR) =
+            rustix::event::poll(&mut [PollFd::new(&watched, PollFlags::IN)], None)
+        {}
         // No destructor of the program runs beside a task: the host's end is not this program's.
         let this = Pid::from_raw(std::process::id().cast_signed());
         if let Some(this) = this {
