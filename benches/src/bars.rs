@@ -12,6 +12,12 @@ pub const HEADER: f64 = 1.75;
 /// Most that a typed call through a pool may take, in ping-pongs.
 pub const CALL: f64 = 4.0;
 
+/// Most that a call of a Knitting host may take, in calls through a lane without stamps.
+pub const KNITTING: f64 = 1.3;
+
+/// Most that the start of a worker for a Knitting host may take, to its first answer, in milliseconds.
+pub const KNITTING_FIRST: f64 = 20.0;
+
 /// What was measured, beside the bars. Information: nothing fails on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bars<'a> {
@@ -30,6 +36,8 @@ impl Bars<'_> {
         let has = |name| self.find(name).is_some();
         let cases =
             has(cases::HEADER) || has(cases::CALL) || has(cases::BLOCKING) && has(cases::FUTEX);
+        let cases =
+            cases || has(cases::KNITTING_FIRST) || has(cases::KNITTING) && has(cases::UNSTAMPED);
         !cases && self.deaths.is_none() && self.idle.is_none()
     }
 
@@ -58,6 +66,25 @@ impl fmt::Display for Bars<'_> {
                 "\n    {:<5} {:<30}{ratio:.2} x peer/futex",
                 "-", "Pool::call, both sides asleep"
             )?;
+        }
+        if let (Some(call), Some(native)) =
+            (self.find(cases::KNITTING), self.find(cases::UNSTAMPED))
+        {
+            // Both in ping-pongs of their own: the machine changes its pace between cases.
+            let ratio = call.ratio() / native.ratio();
+            let figure = format!("{ratio:.2} x {}", cases::UNSTAMPED);
+            line(
+                f,
+                ratio <= KNITTING,
+                "call of a Knitting host",
+                &figure,
+                &format!("{KNITTING} x"),
+            )?;
+        }
+        if let Some(first) = self.find(cases::KNITTING_FIRST) {
+            let ms = first.sample.percentile(99.0) / 1e6;
+            let (figure, bar) = (format!("{ms:.1} ms (p99)"), format!("{KNITTING_FIRST} ms"));
+            line(f, ms <= KNITTING_FIRST, "its worker's first answer", &figure, &bar)?;
         }
         if let Some(deaths) = self.deaths {
             let longest = deaths.failed.last().map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);

@@ -19,10 +19,18 @@ pub struct Work {
     pub sleep: Task<f64, ()>,
 }
 
-/// Turns this process into a worker when a pool started it as one, and then does not return. Call it
-/// first in `main`.
+/// Turns this process into a worker when a pool, or a host of Knitting, started it as one, and then does
+/// not return. Call it first in `main`.
 pub fn serve_if_worker() {
-    tasks().0.serve_if_worker();
+    let (tasks, _) = tasks();
+    tasks.serve_if_worker();
+    knit_lanes::knitting::serve_if_worker(&tasks);
+}
+
+/// Names of the tasks, in the order of their indexes; `square` is the first.
+#[must_use]
+pub fn names() -> Vec<String> {
+    tasks().0.names().map(str::to_owned).collect()
 }
 
 /// Starts a pool whose workers are this program. Do so before the thread is pinned: the builder and

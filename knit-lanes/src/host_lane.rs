@@ -3,6 +3,7 @@
 use crate::call_table::{CallId, CallTable};
 use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, SendError};
+use crate::way::Way;
 use knit_codec::Payload;
 use knit_proto::{
     Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, SLOTS, Word0,
@@ -93,10 +94,10 @@ impl<M: SharedMemory> HostLane<M> {
         let Some(features) = negotiation.lock() else { return Ok(None) };
         // Relaxed: E1 of the first request orders it. LANE-9.
         memory.word(mine.features)?.store_relaxed(features.bits());
-        let stamps = stamps(features);
+        let way = |direction| Way::of_segment(layout, direction, stamps(features), max_payload);
         Ok(Some(Self {
-            out: Outbox::new(memory, layout, Direction::Request, stamps, max_payload)?,
-            inbox: Inbox::new(memory, layout, Direction::Response, stamps, max_payload)?,
+            out: Outbox::new(memory, &way(Direction::Request))?,
+            inbox: Inbox::new(memory, &way(Direction::Response))?,
             notifier: Notifier::new(memory, &mine, &theirs)?,
             state: memory.word(mine.state)?,
             peer,

@@ -68,12 +68,15 @@ mod buffer;
 mod call_table;
 mod error;
 mod host_lane;
+pub mod knitting;
 mod peer_control;
 mod pool;
 mod process;
 mod tasks;
 mod transfer;
+mod way;
 mod worker;
+mod worker_ends;
 mod worker_lane;
 
 pub use boot::{BOOT_ENV, Boot, BootError};

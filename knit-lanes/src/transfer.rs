@@ -1,12 +1,11 @@
 //! Payloads in and out of a mailbox: which of its places a payload takes.
 
+use crate::way::{Blocks, Way};
 use knit_codec::Payload;
-use knit_proto::{
-    Direction, Form, Layout, PayloadPlace, ProtocolViolation, SlotHeader, SlotRules, Tag, Word0,
-};
+use knit_proto::{Form, PayloadPlace, ProtocolViolation, SlotHeader, SlotRules, Tag, Word0};
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, AttachError, ClaimError, OutOfBounds, Receiver,
-    ReserveError, Sender, SharedMemory, Stamps, Taken,
+    ReserveError, Sender, SharedArenaReceiver, SharedMemory, SharedWordRmw, Taken,
 };
 
 /// The sending side of one direction: mailbox and arena.
@@ -18,21 +17,11 @@ pub(crate) struct Outbox<M: SharedMemory> {
 }
 
 impl<M: SharedMemory> Outbox<M> {
-    pub(crate) fn new(
-        memory: &M,
-        layout: &Layout,
-        direction: Direction,
-        stamps: Stamps,
-        max_payload: u32,
-    ) -> Result<Self, AttachError> {
-        let reserved = match direction {
-            Direction::Request => layout.fields().request_reserved,
-            Direction::Response => layout.fields().response_reserved,
-        };
+    pub(crate) fn new(memory: &M, way: &Way) -> Result<Self, AttachError> {
         Ok(Self {
-            sender: Sender::new(memory, layout.mailbox(direction), stamps)?,
-            arena: ArenaSender::new(memory, &layout.arena(direction), reserved)?,
-            max_payload,
+            sender: Sender::new(memory, way.mailbox, way.stamps)?,
+            arena: ArenaSender::new(memory, &way.arena, way.reserved)?,
+            max_payload: way.rules.max_payload,
         })
     }
 
@@ -157,9 +146,9 @@ impl From<OutOfBounds> for SendError {
 
 /// The receiving side of one direction: mailbox and arena.
 #[derive(Debug)]
-pub(crate) struct Inbox<M: SharedMemory> {
+pub(crate) struct Inbox<M: SharedMemory, A = ArenaReceiver<M>> {
     receiver: Receiver<M>,
-    arena: ArenaReceiver<M>,
+    arena: A,
     rules: SlotRules,
 }
 
@@ -175,26 +164,25 @@ pub(crate) struct Received {
 }
 
 impl<M: SharedMemory> Inbox<M> {
-    pub(crate) fn new(
-        memory: &M,
-        layout: &Layout,
-        direction: Direction,
-        stamps: Stamps,
-        max_payload: u32,
-    ) -> Result<Self, AttachError> {
-        let geometry = layout.fields().geometry;
+    pub(crate) fn new(memory: &M, way: &Way) -> Result<Self, AttachError> {
         Ok(Self {
-            receiver: Receiver::new(memory, layout.mailbox(direction), stamps)?,
-            arena: ArenaReceiver::new(memory, &layout.arena(direction))?,
-            rules: SlotRules {
-                direction,
-                arena_bytes: geometry.arena_data_bytes(direction),
-                max_payload,
-                abort_capacity: geometry.abort_capacity(),
-            },
+            receiver: Receiver::new(memory, way.mailbox, way.stamps)?,
+            arena: ArenaReceiver::new(memory, &way.arena)?,
+            rules: way.rules,
         })
     }
 
+    /// The same, which frees blocks by flips: for a free word that the sender flips too.
+    pub(crate) fn freeing_by_flips(self) -> Inbox<M, SharedArenaReceiver<M>>
+    where
+        M::Word: SharedWordRmw,
+    {
+        let Self { receiver, arena, rules } = self;
+        Inbox { receiver, arena: arena.into_shared(), rules }
+    }
+}
+
+impl<M: SharedMemory, A: Blocks> Inbox<M, A> {
     /// A message, if it is cheap to see one.
     #[inline]
     pub(crate) fn poll(&mut self) -> Result<Option<Received>, ProtocolViolation> {
@@ -220,7 +208,7 @@ impl<M: SharedMemory> Inbox<M> {
 #[inline]
 fn read<M: SharedMemory>(
     taken: Taken<'_, M>,
-    arena: &mut ArenaReceiver<M>,
+    arena: &mut impl Blocks,
     rules: &SlotRules,
 ) -> Result<Received, ProtocolViolation> {
     const INSIDE: &str = "parsing bounds every stretch of bytes";

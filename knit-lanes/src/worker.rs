@@ -46,7 +46,7 @@ pub(crate) fn serve(tasks: &Tasks) -> i32 {
 }
 
 /// Says what went wrong on standard error. That it may be closed does not matter.
-fn complain(what: &dyn core::fmt::Display) {
+pub(crate) fn complain(what: &dyn core::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "knit worker: {what}");
 }
 
@@ -203,14 +203,7 @@ impl<'t> Worker<'t> {
     /// The error as a payload. One that is over the limits is replaced by a short one that says so.
     #[cold]
     fn error_payload(&self, failure: TaskFailure, error: &ErrorValue) -> Payload<'static> {
-        let encode = |error: &ErrorValue| error.encode(&self.limits).map(Payload::into_owned);
-        encode(error).unwrap_or_else(|problem| {
-            let short = ErrorValue::new(
-                failure.name().unwrap_or("Error"),
-                format!("{failure}; its error cannot be sent: {problem}"),
-            );
-            encode(&short).unwrap_or_else(|_| Payload::bare(knit_proto::Tag::UNDEFINED))
-        })
+        error_payload(&self.limits, failure, error)
     }
 
     /// Sends an answer, and waits for room when there is none. The inner error is one that waiting
@@ -294,6 +287,23 @@ fn respond(
     let wake = lane.respond(call, rejected, &parcel.payload)?;
     link.published(buffer);
     Ok(wake)
+}
+
+/// The error as a payload. One that is over the limits is replaced by a short one that says so.
+#[cold]
+pub(crate) fn error_payload(
+    limits: &Limits,
+    failure: TaskFailure,
+    error: &ErrorValue,
+) -> Payload<'static> {
+    let encode = |error: &ErrorValue| error.encode(limits).map(Payload::into_owned);
+    encode(error).unwrap_or_else(|problem| {
+        let short = ErrorValue::new(
+            failure.name().unwrap_or("Error"),
+            format!("{failure}; its error cannot be sent: {problem}"),
+        );
+        encode(&short).unwrap_or_else(|_| Payload::bare(knit_proto::Tag::UNDEFINED))
+    })
 }
 
 /// How long a thread that serves waits spins, at most `longest`: less while waits last longer than

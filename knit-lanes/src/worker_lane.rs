@@ -2,7 +2,9 @@
 
 use crate::host_lane::{LaneError, stamps};
 use crate::peer_control::PeerControl;
-use crate::transfer::{Inbox, Outbox, Received, SendError};
+use crate::transfer::{Received, SendError};
+use crate::way::Way;
+use crate::worker_ends::WorkerEnds;
 use knit_codec::Payload;
 use knit_proto::{
     Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Word0,
@@ -16,13 +18,11 @@ use knit_ring::{AttachError, Notifier, SharedMemory, SharedWord, Waiter};
 /// first [`ProtocolViolation`] poisons the lane, and every later poll or answer returns it again.
 #[derive(Debug)]
 pub struct WorkerLane<M: SharedMemory> {
-    inbox: Inbox<M>,
-    out: Outbox<M>,
+    ends: WorkerEnds<M>,
     notifier: Notifier<M>,
     state: M::Word,
     host: PeerControl<M>,
     negotiation: Negotiation,
-    poisoned: Option<ProtocolViolation>,
 }
 
 /// One call to serve.
@@ -85,14 +85,13 @@ impl<M: SharedMemory> WorkerLane<M> {
         negotiation.observe(host.load())?;
         let accepted = negotiation.accepted().unwrap_or(Features::NONE);
         let stamps = stamps(accepted);
+        let way = |direction| Way::of_segment(layout, direction, stamps, max_payload);
         let mut lane = Self {
-            inbox: Inbox::new(memory, layout, Direction::Request, stamps, max_payload)?,
-            out: Outbox::new(memory, layout, Direction::Response, stamps, max_payload)?,
+            ends: WorkerEnds::new(memory, &way(Direction::Request), &way(Direction::Response))?,
             notifier: Notifier::new(memory, &mine, &theirs)?,
             state: memory.word(mine.state)?,
             host,
             negotiation,
-            poisoned: None,
         };
         // Relaxed, all three: E6 orders them.
         memory.word(mine.epoch)?.store_relaxed(fields.epoch);
@@ -120,7 +119,8 @@ impl<M: SharedMemory> WorkerLane<M> {
     /// The host broke the protocol; the lane is poisoned.
     #[inline]
     pub fn poll(&mut self) -> Result<Option<Request>, ProtocolViolation> {
-        self.next(Inbox::poll)
+        let received = self.ends.poll()?;
+        self.request(received)
     }
 
     /// A request, if there is one.
@@ -130,7 +130,8 @@ impl<M: SharedMemory> WorkerLane<M> {
     /// The host broke the protocol; the lane is poisoned.
     #[inline]
     pub fn take(&mut self) -> Result<Option<Request>, ProtocolViolation> {
-        self.next(Inbox::take)
+        let received = self.ends.take()?;
+        self.request(received)
     }
 
     /// Whether a request is pending: the look before sleeping.
@@ -139,10 +140,7 @@ impl<M: SharedMemory> WorkerLane<M> {
     ///
     /// The host broke the protocol; the lane is poisoned.
     pub fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
-        if let Some(violation) = self.poisoned {
-            return Err(violation);
-        }
-        self.inbox.is_pending().inspect_err(|violation| self.poisoned = Some(*violation))
+        self.ends.is_pending()
     }
 
     /// Answers a call. Returns whether the host sleeps and must be woken.
@@ -157,15 +155,7 @@ impl<M: SharedMemory> WorkerLane<M> {
         rejected: bool,
         payload: &Payload<'_>,
     ) -> Result<bool, SendError> {
-        if let Some(violation) = self.poisoned {
-            return Err(SendError::Poisoned(violation));
-        }
-        if let Err(error) = self.out.send(Word0::Answer { rejected }, call, payload) {
-            if let SendError::Poisoned(violation) = error {
-                self.poisoned = Some(violation);
-            }
-            return Err(error);
-        }
+        self.ends.respond(call, rejected, payload)?;
         Ok(self.notifier.notify())
     }
 
@@ -190,11 +180,9 @@ impl<M: SharedMemory> WorkerLane<M> {
     ///
     /// E6.
     pub fn host_state(&mut self) -> Result<LaneState, ProtocolViolation> {
-        if let Some(violation) = self.poisoned {
-            return Err(violation);
-        }
+        self.ends.intact()?;
         let state = self.negotiation.observe(self.host.load());
-        state.inspect_err(|violation| self.poisoned = Some(*violation))
+        state.map_err(|violation| self.ends.poison(violation))
     }
 
     /// Says that this worker answers no more calls. The caller must wake the host.
@@ -215,21 +203,11 @@ impl<M: SharedMemory> WorkerLane<M> {
     }
 
     #[inline]
-    fn next(
+    fn request(
         &mut self,
-        read: impl FnOnce(&mut Inbox<M>) -> Result<Option<Received>, ProtocolViolation>,
+        received: Option<Received>,
     ) -> Result<Option<Request>, ProtocolViolation> {
-        if let Some(violation) = self.poisoned {
-            return Err(violation);
-        }
-        let received = match read(&mut self.inbox) {
-            Ok(Some(received)) => received,
-            Ok(None) => return Ok(None),
-            Err(violation) => {
-                self.poisoned = Some(violation);
-                return Err(violation);
-            }
-        };
+        let Some(received) = received else { return Ok(None) };
         if self.negotiation.phase() != Phase::Locked {
             self.lock()?;
         }
@@ -242,6 +220,6 @@ impl<M: SharedMemory> WorkerLane<M> {
     #[cold]
     fn lock(&mut self) -> Result<(), ProtocolViolation> {
         let state = self.negotiation.observe_locked(self.host.load());
-        state.map(drop).inspect_err(|violation| self.poisoned = Some(*violation))
+        state.map(drop).map_err(|violation| self.ends.poison(violation))
     }
 }

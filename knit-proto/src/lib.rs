@@ -31,6 +31,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod bare;
 mod block;
 mod clause;
 mod control_message;
@@ -47,6 +48,7 @@ mod toggle;
 mod version;
 mod violation;
 
+pub use bare::{BareLayout, BareLayoutError};
 pub use block::{
     ABORT_BITS_AT, ARENA_DATA_AT, ARENA_GRANULE, ArenaLayout, BlockIndex, Direction, Geometry,
     GeometryError, MAX_ABORT_CAPACITY, MAX_ARENA_BYTES, MIN_ARENA_BYTES, MailboxLayout,

@@ -19,8 +19,8 @@ impl WordOffset {
 }
 
 /// A stretch of bytes inside a segment. Start and length are multiples of four, and the end fits
-/// 32 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// 32 bits. The default has no bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     at: u32,
     len: u32,

@@ -10,7 +10,8 @@
 //! - [`HostileMemory`]: every load may return what the peer liked to write just then;
 //! - [`TraceMemory`]: every access is written down, with its ordering, party and step.
 //!
-//! [`reference`](mod@reference) decodes payloads slowly and plainly, to be compared with the codec.
+//! [`reference`](mod@reference) decodes payloads slowly and plainly, to be compared with the codec;
+//! [`knitting`] is a simulated host of Knitting 0.1.61.
 //!
 //! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
@@ -21,6 +22,7 @@ mod fetch_count;
 mod geometry;
 mod hostile;
 mod intercept;
+pub mod knitting;
 mod loom_memory;
 mod model;
 pub mod reference;

@@ -1,12 +1,14 @@
 //! Every case of `process_latency`.
 
 mod floors;
+mod knitting;
 pub(crate) mod mailbox;
 mod pool;
 
 use crate::case::Case;
 
 pub use floors::FUTEX;
+pub use knitting::{CALL as KNITTING, FIRST as KNITTING_FIRST, NATIVE as UNSTAMPED};
 pub use mailbox::HEADER;
 pub use pool::{BLOCKING, CALL};
 
@@ -15,6 +17,7 @@ pub use pool::{BLOCKING, CALL};
 pub fn all() -> Vec<Case> {
     let mut cases = floors::cases();
     cases.extend(mailbox::cases());
+    cases.extend(knitting::cases());
     cases.extend(pool::cases());
     cases.extend(floors::peers());
     cases

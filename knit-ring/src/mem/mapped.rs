@@ -18,8 +18,9 @@ use knit_proto::{Span, WordOffset};
 /// # Safety
 ///
 /// M1. From construction to drop, `len()` bytes from `base()` on are mapped readable and writable,
-///     aligned to 64, and both values stay the same. Nobody can take the pages away: the length of
-///     a mapped file cannot shrink.
+///     aligned to 64, and both values stay the same. Nobody can put other pages in their place. Where
+///     somebody can take pages away (a mapped file that can shrink), an access ends the process with a
+///     signal and does nothing else.
 /// M2. No Rust reference to those bytes exists, other than those made by this module: `&AtomicU32`,
 ///     and slices of [`Plain`] memory.
 pub unsafe trait Backing: Send + Sync + 'static {

@@ -7,11 +7,12 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 use knit_proto::Span;
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, FileType, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-/// A whole memfd, mapped readable and writable, whose length nobody can change any more.
+/// A whole memfd, mapped readable and writable, whose length nobody can change any more; or, where
+/// [`Mapping::attach_unsealed`] made it, the start of a file whose owner still can.
 #[derive(Debug)]
 pub struct Mapping {
     map: MmapRaw,
@@ -119,14 +120,14 @@ pub fn inherited_descriptor(number: RawFd) -> Result<OwnedFd, Errno> {
 
 // SAFETY: M1: `MmapRaw` unmaps on drop only, its address and length are fixed, pages are aligned to
 // more than 64, and the seals checked in `attach` mean that the file never gets shorter than the
-// mapping. M2: `MmapRaw` gives out pointers only, and this type gives them to `Backing::base` only.
+// mapping; after `attach_unsealed` it may, and an access beyond its end ends the process. M2: `MmapRaw` gives out pointers only, and this type gives them to `Backing::base` only.
 unsafe impl Backing for Mapping {
     fn base(&self) -> NonNull<u8> {
         NonNull::new(self.map.as_mut_ptr()).expect("a mapping is never at address 0")
     }
 
     fn len(&self) -> u32 {
-        // Checked in `attach`.
+        // Checked in `attach`, given as 32 bits to `attach_unsealed`.
         self.map.len() as u32
     }
 
@@ -147,6 +148,37 @@ unsafe impl Backing for Mapping {
                 }
             }
         }
+    }
+}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file that is not sealed: Knitting hosts seal none of theirs.
+    ///
+    /// # Security
+    ///
+    /// Whoever can truncate the file can end this process: an access beyond the new end raises
+    /// `SIGBUS`. It can do nothing else with that, and every access before the end is as safe as in a
+    /// sealed file. Map what a host made in a process that serves this host alone.
+    ///
+    /// # Errors
+    ///
+    /// [`MemfdError::NoMemory`] when it is no file of bytes; [`MemfdError::Short`] when it has fewer
+    /// than `len` bytes, or `len` is none. Otherwise what the system refused.
+    pub fn attach_unsealed(file: OwnedFd, len: u32) -> Result<Mapped<Self>, MemfdError> {
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|errno| MemfdError::system("read the length of the shared memory", errno))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(MemfdError::NoMemory);
+        }
+        if len == 0 || stat.st_size < i64::from(len) {
+            return Err(MemfdError::Short { bytes: stat.st_size, len });
+        }
+        // Without seals M1 of `Backing` rests on its last sentence.
+        let map = MmapOptions::new()
+            .len(len as usize)
+            .map_raw(&file)
+            .map_err(|error| MemfdError::Map { kind: error.kind() })?;
+        Ok(Mapped::new(Self { map, file }))
     }
 }
 
@@ -173,6 +205,17 @@ pub enum MemfdError {
     Length {
         /// The length of the file.
         bytes: i64,
+    },
+    /// The descriptor is of something else than memory.
+    #[error("the descriptor is no shared memory, but a pipe, a socket, a device or a directory")]
+    NoMemory,
+    /// The file is shorter than it should be.
+    #[error("the shared memory has {bytes} bytes, {len} were announced")]
+    Short {
+        /// The length of the file.
+        bytes: i64,
+        /// What it should have at least.
+        len: u32,
     },
     /// The file could not be mapped.
     #[error("cannot map the segment: {kind}")]
@@ -255,6 +298,22 @@ mod tests {
         }
         assert_eq!(inherited_descriptor(-1).unwrap_err(), Errno::BADF);
         assert_eq!(inherited_descriptor(RawFd::MAX).unwrap_err(), Errno::BADF);
+    }
+
+    #[test]
+    fn an_unsealed_file_is_mapped_as_far_as_asked_for_and_not_beyond_its_end() {
+        let file = memfd();
+        rustix::fs::ftruncate(&file, 8192).unwrap();
+        let again = || file.try_clone().unwrap();
+        assert_eq!(Mapping::attach_unsealed(again(), 4096).unwrap().len(), 4096);
+        let (bytes, len) = (8192, 8193);
+        assert_eq!(
+            Mapping::attach_unsealed(again(), len).unwrap_err(),
+            MemfdError::Short { bytes, len }
+        );
+        assert!(matches!(Mapping::attach_unsealed(again(), 0), Err(MemfdError::Short { .. })));
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(Mapping::attach_unsealed(null.into(), 64).unwrap_err(), MemfdError::NoMemory);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The worker program of the tests with real processes: serves the tasks that they call.
 
 use core::fmt;
-use knit_lanes::codec::JsonText;
-use knit_lanes::{ErrorValue, SharedBuffer, Tasks, Value};
+use knit_lanes::codec::{EncodeError, JsonText, Payload};
+use knit_lanes::{Encode, ErrorValue, Limits, SharedBuffer, Tasks, Value};
+use knit_proto::Tag;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -18,7 +19,9 @@ fn main() -> ExitCode {
     failures(&mut tasks);
     buffers(&mut tasks);
     ends(&mut tasks);
+    raw(&mut tasks);
     tasks.serve_if_worker();
+    knit_lanes::knitting::serve_if_worker(&tasks);
     eprintln!("knit-test-worker: not started as a worker");
     ExitCode::from(2)
 }
@@ -56,6 +59,28 @@ fn failures(tasks: &mut Tasks) {
     tasks.add("panic_text", |(): ()| -> f64 { panic!("a plain text") });
     tasks.add("panic_string", |n: f64| -> f64 { panic!("formatted {n}") });
     tasks.add("panic_other", |(): ()| -> f64 { std::panic::panic_any(42_u8) });
+}
+
+/// Tasks whose results are payloads that no encoder of the crates makes.
+fn raw(tasks: &mut Tasks) {
+    let bytes = |tag, bytes: Vec<u8>| move |(): ()| Raw(Payload::bytes(tag, bytes.clone()));
+    tasks.add("raw_move", bytes(Tag::BUFFER_MOVE, vec![0; 32]));
+    tasks.add("raw_local", bytes(Tag::LOCAL_SHARED_BUFFER, vec![0; 8]));
+    tasks.add("raw_number", bytes(Tag::SHARED_BUFFER, vec![0; 32]));
+    tasks.add("raw_unassigned", bytes(Tag(30), Vec::new()));
+    tasks.add("raw_long", bytes(Tag::BYTES_INLINE, vec![0; 513]));
+    tasks.add("raw_text", bytes(Tag::STRING_INLINE, vec![0xff]));
+    tasks.add("raw_json", bytes(Tag::JSON_INLINE, b"{".to_vec()));
+    let reserved = br#"["knitting.bufferReference",{}]"#.to_vec();
+    tasks.add("raw_reserved", bytes(Tag::EXTERNAL_INLINE, reserved));
+}
+
+struct Raw(Payload<'static>);
+
+impl Encode for Raw {
+    fn encode(&self, _: &Limits) -> Result<Payload<'_>, EncodeError> {
+        Ok(self.0.clone())
+    }
 }
 
 /// Tasks that end the process, or never end.
