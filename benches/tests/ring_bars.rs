@@ -46,7 +46,7 @@ fn names_are_words_and_unlike() {
 
 #[test]
 fn rows_are_listed_and_chosen_by_name() {
-    let (success, out, _) = ring_bars(&["--list", "--only", "batch_8"]);
+    let (success, out, _) = ring_bars(&["--list", "--only", "stream/batch_8"]);
     assert!(success);
     assert_eq!(out.lines().count(), 1, "{out}");
     let (success, _, errors) = ring_bars(&["--only", "nothing like it"]);
