@@ -13,8 +13,9 @@ use knit_proto::Tag;
 use crate::codec::fits;
 use crate::error_value::DEFAULT_NAME;
 use crate::json::{self, JsonFault};
-use crate::json_cursor::{Cursor, RawString, push_string};
+use crate::json_cursor::Cursor;
 use crate::json_depth::check_nesting;
+use crate::json_string::{RawString, push_string};
 use crate::{Cause, DecodeError, EncodeError, ErrorValue, LimitKind, Limits};
 
 /// Members of the object that are no fields.
@@ -22,7 +23,7 @@ const MEMBERS: [&str; 4] = ["name", "message", "stack", "cause"];
 
 /// The text of `error`.
 pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, EncodeError> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(likely_len(error, limits));
     let mut errors = Vec::new();
     let (mut levels, mut fields) = (0_u32, 0);
     for error in error.chain() {
@@ -63,6 +64,16 @@ pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, Encod
     }
     fits(Tag::ERROR, text.len(), limits)?;
     Ok(text)
+}
+
+/// About how long the text of `error` is, in bytes: room for most escapes, never more than a payload.
+fn likely_len(error: &ErrorValue, limits: &Limits) -> usize {
+    let len = |error: &ErrorValue| {
+        let own = error.name().len() + error.message().len() + error.stack().map_or(0, str::len);
+        own + own / 16 + 64
+    };
+    let errors = error.chain().take(limits.cause_limit() as usize + 1);
+    errors.map(len).sum::<usize>().min(limits.payload as usize)
 }
 
 fn push_bounded(text: &mut String, part: &str, limits: &Limits) -> Result<(), EncodeError> {

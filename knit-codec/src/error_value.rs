@@ -54,6 +54,9 @@ pub enum Cause {
 }
 
 impl ErrorValue {
+    /// Name of an error that is a panic.
+    pub const PANIC: &str = "knit.panic";
+
     /// An error without stack and cause.
     #[must_use]
     pub fn new(name: impl Into<String>, message: impl Into<String>) -> Self {
@@ -78,7 +81,7 @@ impl ErrorValue {
         Self::from_sources(error, &Limits::DEFAULT)
     }
 
-    /// The error that a panic is: the name `knit.panic`, and as message the text that it was raised
+    /// The error that a panic is: the name [`Self::PANIC`], and as message the text that it was raised
     /// with, of which at most 4 KiB are kept.
     ///
     /// # Examples
@@ -95,7 +98,7 @@ impl ErrorValue {
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let text = text.unwrap_or("the task panicked with a value that is no text");
         let (kept, _) = text.split_at(text.floor_char_boundary(PANIC_BYTES));
-        Self::new(PANIC_NAME, kept)
+        Self::new(Self::PANIC, kept)
     }
 
     /// The error and as many of its sources as `limits` allow. An error may be its own source, so
@@ -335,8 +338,6 @@ impl Decode for Box<dyn Error + Send + Sync> {
 /// Name of the field with the errors that one stands for.
 const ERRORS: &str = "errors";
 
-/// Name of an error that is a panic.
-const PANIC_NAME: &str = "knit.panic";
 /// Longest text of a panic that is kept, in bytes.
 const PANIC_BYTES: usize = 4 << 10;
 

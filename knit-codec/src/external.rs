@@ -6,8 +6,9 @@ use knit_proto::Tag;
 
 use crate::codec::{Placed, fits_text};
 use crate::json::{self, JsonFault};
-use crate::json_cursor::{Cursor, push_string};
+use crate::json_cursor::Cursor;
 use crate::json_depth::check_nesting;
+use crate::json_string::push_string;
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, SharedBufferRef};
 
 pub(crate) const EXTERNAL: Placed = Placed::new(Tag::EXTERNAL_INLINE, Tag::EXTERNAL_ARENA);

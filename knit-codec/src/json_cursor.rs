@@ -5,25 +5,17 @@
 //! goes through such text once. It accepts what `serde_json` accepts as a document (PAY-13), escapes
 //! of unpaired surrogates included, and a test compares the two. It recurses nowhere.
 
-use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::json::JsonFault;
+use crate::json_string::{RawString, special};
 
 /// A place in JSON text.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
-}
-
-/// A string of JSON text, between its quotes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawString<'a> {
-    text: &'a str,
-    has_escapes: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -206,120 +198,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
-impl<'a> RawString<'a> {
-    /// The string, with U+FFFD for escapes of unpaired surrogates. PAY-16, PAY-21.
-    pub(crate) fn read(self) -> Cow<'a, str> {
-        if !self.has_escapes {
-            return Cow::Borrowed(self.text);
-        }
-        let mut string = String::with_capacity(self.text.len());
-        let mut rest = self.text;
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            string.push_str(plain);
-            rest = unescape(escape, &mut string);
-        }
-        string.push_str(rest);
-        Cow::Owned(string)
-    }
-}
-
-/// Appends the character of an escape, which was found to be one, and gives what is behind it.
-fn unescape<'a>(escape: &'a str, string: &mut String) -> &'a str {
-    let mut chars = escape.chars();
-    string.push(match chars.next() {
-        Some('b') => '\u{8}',
-        Some('f') => '\u{C}',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('u') => {
-            let (unit, rest) = unit(chars.as_str());
-            let low = rest.strip_prefix("\\u").map(self::unit);
-            // A pair of surrogates is one character; one by itself is none.
-            let pair = low.and_then(|(low, rest)| {
-                let mut units = char::decode_utf16([unit, low]);
-                let pair = (0xD800..0xDC00).contains(&unit).then(|| units.next())??.ok()?;
-                Some((pair, rest))
-            });
-            let alone = || char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER);
-            let (character, rest) = pair.unwrap_or_else(|| (alone(), rest));
-            string.push(character);
-            return rest;
-        }
-        // A quote, a slash or a backslash, which stand for themselves.
-        other => other.unwrap_or_default(),
-    });
-    chars.as_str()
-}
-
-/// The number of four hexadecimal digits, and what is behind them.
-fn unit(text: &str) -> (u16, &str) {
-    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));
-    (u16::from_str_radix(digits, 16).unwrap_or_default(), rest)
-}
-
-/// Appends `part` as a JSON string, as `JSON.stringify` writes it.
-pub(crate) fn push_string(text: &mut String, part: &str) {
-    text.push('"');
-    let mut rest = part;
-    loop {
-        let at = special(rest.as_bytes(), 0);
-        // Special bytes are ASCII, so both parts are text.
-        let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        text.push_str(plain);
-        let mut tail = tail.chars();
-        match tail.next() {
-            Some('\u{8}') => text.push_str("\\b"),
-            Some('\t') => text.push_str("\\t"),
-            Some('\n') => text.push_str("\\n"),
-            Some('\u{C}') => text.push_str("\\f"),
-            Some('\r') => text.push_str("\\r"),
-            Some(quoted @ ('"' | '\\')) => text.extend(['\\', quoted]),
-            Some(control) => {
-                // Below U+0020: two digits.
-                text.push_str("\\u00");
-                for digit in [u32::from(control) >> 4, u32::from(control) & 15] {
-                    text.push(char::from_digit(digit, 16).unwrap_or_default());
-                }
-            }
-            None => break,
-        }
-        rest = tail.as_str();
-    }
-    text.push('"');
-}
-
-/// Where the first quote, backslash or control character from `from` on is; the end where there is
-/// none.
-fn special(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    // Eight bytes at a time as one number: a byte of `x - 0x01…` has its high bit set, other than in
-    // `x`, where the byte of `x` was zero, or one above it was; the lowest is exact, and it decides.
-    let (chunks, _) = bytes.get(from..).unwrap_or_default().as_chunks::<8>();
-    for chunk in chunks {
-        let word = u64::from_le_bytes(*chunk);
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let quotes = zero(word ^ (ONES * u64::from(b'"')));
-        let backslashes = zero(word ^ (ONES * u64::from(b'\\')));
-        let controls = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (quotes | backslashes | controls) & HIGHS;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    at + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-/// A one in each byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-/// The high bit of each byte.
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
     use std::println;
 
     use proptest::prelude::*;
@@ -397,56 +278,6 @@ mod tests {
             "1\u{0}",
         ] {
             hold(text);
-        }
-    }
-
-    #[test]
-    fn strings_are_read_and_written_as_serde_json_does() {
-        const SEED: u64 = 0x6B6E_6974;
-        let config = ProptestConfig {
-            cases: 4000,
-            rng_seed: RngSeed::Fixed(SEED),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        };
-        let text = prop_oneof![".{0,40}", "[\\x00-\\x7f]{0,60}", "[\"\\\\\n\u{1f}aé😀]{0,40}"];
-        proptest!(config, |(text in text)| {
-            let mut written = String::new();
-            push_string(&mut written, &text);
-            prop_assert_eq!(&written, &serde_json::to_string(&text).unwrap());
-            let mut cursor = Cursor::new(&written);
-            prop_assert_eq!(cursor.string().unwrap().read(), text.as_str());
-            prop_assert!(cursor.end().is_ok());
-        });
-    }
-
-    #[test]
-    fn unpaired_surrogates_are_replaced_and_pairs_are_characters() {
-        for (text, read) in [
-            (r#""a\ud800b""#, "a\u{FFFD}b"),
-            (r#""\udc00\ud800""#, "\u{FFFD}\u{FFFD}"),
-            (r#""\ud83d\ude00é""#, "😀é"),
-            (r#""\ud83d\ud83d\ude00""#, "\u{FFFD}😀"),
-            (r#""\ud800\n""#, "\u{FFFD}\n"),
-            (r#""\ud800\u0041""#, "\u{FFFD}A"),
-            (r#""\"\\\/\b\f\n\r\t\u00e9""#, "\"\\/\u{8}\u{C}\n\r\té"),
-        ] {
-            assert_eq!(Cursor::new(text).string().unwrap().read(), read, "{text}");
-        }
-    }
-
-    #[test]
-    fn special_bytes_are_found_at_every_place() {
-        for len in 0..40 {
-            for special_byte in [b'"', b'\\', 0, 0x1F, b'!', b' ', 0x7F, 0x80, 0xFF] {
-                for at in 0..len {
-                    let mut bytes = std::vec![b'a'; len];
-                    bytes[at] = special_byte;
-                    let is_special = matches!(special_byte, b'"' | b'\\' | 0..0x20);
-                    assert_eq!(special(&bytes, 0), if is_special { at } else { len });
-                    assert_eq!(special(&bytes, at + 1), len);
-                }
-            }
         }
     }
 }

@@ -167,6 +167,7 @@ fn mask(lanes: [u8x16; 4]) -> u64 {
 #[cfg(test)]
 mod tests {
     use alloc::string::String;
+    use alloc::vec;
     use alloc::vec::Vec;
     use std::println;
 
@@ -176,8 +177,8 @@ mod tests {
     use super::*;
 
     /// The counting steps alone.
-    fn by_bytes(text: &str, limit: u32) -> Result<(), JsonFault> {
-        Scan { level: 0, limit, in_string: false, escaped: false }.bytes(text.as_bytes())
+    fn by_bytes(text: &[u8], limit: u32) -> Result<(), JsonFault> {
+        Scan { level: 0, limit, in_string: false, escaped: false }.bytes(text)
     }
 
     #[test]
@@ -199,9 +200,18 @@ mod tests {
             },
         );
         let limit = prop_oneof![0_u32..8, 8_u32..200, Just(u32::MAX)];
-        proptest!(config, |(text in text, limit in limit)| {
+        proptest!(config.clone(), |(text in text, limit in limit)| {
             let text: String = text;
-            prop_assert_eq!(check_nesting(text.as_bytes(), limit), by_bytes(&text, limit));
+            let text = text.as_bytes();
+            prop_assert_eq!(check_nesting(text, limit), by_bytes(text, limit));
+        });
+        // Bytes that are no text at all: those of brackets, quotes and backslashes, and their
+        // neighbours by a bit.
+        let deciding =
+            prop::sample::select(vec![0x22_u8, 0xA2, 0x5C, 0xDC, 0x5B, 0x7B, 0x7D, 0xFB]);
+        let bytes = prop::collection::vec(prop_oneof![any::<u8>(), deciding], 0..400);
+        proptest!(config, |(bytes in bytes, limit in 0_u32..40)| {
+            prop_assert_eq!(check_nesting(&bytes, limit), by_bytes(&bytes, limit));
         });
     }
 

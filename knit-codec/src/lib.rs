@@ -63,6 +63,9 @@ mod external;
 mod json;
 mod json_cursor;
 mod json_depth;
+mod json_string;
+#[cfg(feature = "serde")]
+mod json_writer;
 mod limits;
 #[cfg(feature = "num-bigint")]
 mod num_bigint;

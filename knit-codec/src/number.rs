@@ -110,17 +110,21 @@ fn integer<T: TryFrom<i128> + TryFrom<u128>>(
     limits: &Limits,
 ) -> Result<T, DecodeError> {
     admit(payload, limits)?;
-    let (whole, found) = match (float(payload), payload.tag()) {
-        (Some(number), _) => (integral(number), Numeric::Number(number)),
-        (None, Tag::BIGINT_I64) => {
+    let (whole, found) = match payload.tag() {
+        Tag::BIGINT_I64 => {
             let value = payload.scalar_bits().cast_signed();
             (T::try_from(i128::from(value)).ok(), Numeric::BigInt(value))
         }
-        (None, tag) if BIGINT.is(tag) => {
+        Tag::NUMBER => {
+            let number = f64::from_bits(payload.scalar_bits());
+            (integral(number), Numeric::Number(number))
+        }
+        Tag::NAN => (None, Numeric::Number(f64::NAN)),
+        tag if BIGINT.is(tag) => {
             let integer = long_integer(payload, limits)?;
             return integer.map_err(|found| DecodeError::Range { expected, found });
         }
-        (None, tag) => return Err(refusal(expected, tag)),
+        tag => return Err(refusal(expected, tag)),
     };
     whole.ok_or(DecodeError::Range { expected, found })
 }

@@ -3,7 +3,7 @@
 use knit_proto::Tag;
 
 use crate::codec::{admit, refusal};
-use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
+use crate::{Decode, DecodeError, Encode, EncodeError, External, Limits, Payload};
 
 /// Which part of which shared buffer a payload means. PAY-22.
 ///
@@ -47,6 +47,53 @@ impl SharedBufferRef {
             kind: 0,
             base_mod_64: Self::NO_ADDRESS,
         }
+    }
+
+    /// The shared buffer that a payload names: it is one, or an envelope whose body is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_codec::{Encode, Envelope, External, Header, Limits, SharedBufferRef};
+    ///
+    /// let limits = Limits::default();
+    /// let buffer = SharedBufferRef::whole(7, 4096);
+    /// let header = Header::Text("samples".into());
+    /// let envelope = Envelope::new(header, External::shared_buffer(&buffer));
+    /// let payload = envelope.encode(&limits)?;
+    /// assert_eq!(SharedBufferRef::named_by(&payload), Some(buffer));
+    /// assert_eq!(SharedBufferRef::named_by(&"samples".encode(&limits)?), None);
+    /// # Ok::<(), knit_codec::EncodeError>(())
+    /// ```
+    #[must_use]
+    pub fn named_by(payload: &Payload<'_>) -> Option<Self> {
+        // The payload is here already: its length is no matter of limits any more.
+        let limits = Limits::DEFAULT.with_payload(u32::MAX);
+        match payload.tag() {
+            Tag::SHARED_BUFFER => {
+                Self::decode(Payload::bytes(Tag::SHARED_BUFFER, payload.as_bytes()), &limits).ok()
+            }
+            tag if Self::may_be_named_by(tag) => {
+                let body = payload.as_bytes().get(payload.head_len() as usize..)?;
+                let body = Payload::bytes(Tag::EXTERNAL_ARENA, body);
+                External::decode(body, &limits).ok()?.as_shared_buffer()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a payload with this tag may name a shared buffer.
+    #[inline]
+    #[must_use]
+    pub const fn may_be_named_by(tag: Tag) -> bool {
+        matches!(
+            tag,
+            Tag::SHARED_BUFFER
+                | Tag::ENVELOPE_JSON_INLINE_EXTERNAL
+                | Tag::ENVELOPE_JSON_ARENA_EXTERNAL
+                | Tag::ENVELOPE_TEXT_INLINE_EXTERNAL
+                | Tag::ENVELOPE_TEXT_ARENA_EXTERNAL
+        )
     }
 
     /// The eight words, as they are on the wire.

@@ -6,7 +6,9 @@ use serde_core::{Deserialize, Serialize};
 use crate::codec::{JSON, fits_text};
 use crate::json::JsonFault;
 use crate::json_depth::check_nesting;
-use crate::{Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload};
+use crate::{
+    Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload, json_writer,
+};
 
 /// A value of a `serde` type, sent as JSON text.
 ///
@@ -66,11 +68,9 @@ pub fn encode_json<T: Serialize + ?Sized>(
     value: &T,
     limits: &Limits,
 ) -> Result<Payload<'static>, EncodeError> {
-    // To write first and count then is faster than to count each part that is written.
-    let text = serde_json::to_vec(value).map_err(JsonFault::from)?;
+    let text = json_writer::write(value, limits)?;
     let tag = JSON.tag(text.len());
     fits_text(tag, text.len(), limits)?;
-    check_nesting(&text, limits.depth)?;
     Ok(Payload::bytes(tag, text))
 }
 
@@ -86,7 +86,11 @@ pub fn decode_json<'p, T: Deserialize<'p>>(
     let text = JSON.str_of(payload, EXPECTED, limits)?;
     // Before anything recurses. PAY-14.
     check_nesting(text.as_bytes(), limits.depth)?;
-    // One document and nothing after it, whatever part of it the type looks at.
+    // One document, even where the type looks at none.
+    if text.trim_ascii_start().is_empty() {
+        return Err(JsonFault::Syntax("there is no value".into()).into());
+    }
+    // And nothing after it, whatever part of it the type looks at.
     Ok(serde_json::from_str(text).map_err(JsonFault::from)?)
 }
 
@@ -237,6 +241,42 @@ mod tests {
         let bad = Payload::bytes(Tag::JSON_ARENA, b"{\"a\":\"\xff\"}".as_slice());
         let refused = Json::<Nothing>::decode(bad, &LIMITS).unwrap_err();
         assert_eq!(refused, DecodeError::Utf8 { valid_up_to: 6 });
+    }
+
+    /// A type that reads nothing of its input takes no empty text for a document.
+    #[test]
+    fn text_without_a_value_is_refused() {
+        #[derive(Debug)]
+        struct Blind;
+        impl<'de> Deserialize<'de> for Blind {
+            fn deserialize<D: serde_core::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                Ok(Self)
+            }
+        }
+        for text in ["", " ", "\t\r\n ", "1"] {
+            let refused = Json::<Blind>::decode(payload(text), &LIMITS);
+            assert!(matches!(refused, Err(DecodeError::Json { .. })), "{text:?}");
+        }
+    }
+
+    /// A type whose values have no JSON form makes tuples and `via_json!` types without one.
+    #[test]
+    fn parts_without_json_form_are_refused() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Table {
+            rows: BTreeMap<(u8, u8), u8>,
+        }
+        crate::via_json!(Table);
+        let table = Table { rows: BTreeMap::from([((1, 2), 3)]) };
+        let refused = table.encode(&LIMITS);
+        assert!(matches!(refused, Err(EncodeError::Json { .. })), "{refused:?}");
+        let refused = (1_u8, table.rows).encode_owned(&LIMITS);
+        assert!(matches!(refused, Err(EncodeError::Json { .. })), "{refused:?}");
+        let refused = Table::decode(payload("[]"), &LIMITS.with_payload(1));
+        assert!(matches!(refused, Err(DecodeError::TooLong(_))), "{refused:?}");
+        assert_eq!(Table::expected(), "JSON of a Table");
+        let empty = Table::decode(payload(r#"{"rows":{}}"#), &LIMITS);
+        assert_eq!(empty, Ok(Table { rows: BTreeMap::new() }));
     }
 
     #[test]

@@ -62,6 +62,10 @@ const SAMPLE_BYTES: usize = 64;
 #[cfg(test)]
 mod tests {
     use alloc::vec;
+    use std::println;
+
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -100,5 +104,35 @@ mod tests {
                 hold(&[&"é".repeat(before).into_bytes(), bad].concat());
             }
         }
+    }
+
+    #[test]
+    fn random_bytes_are_judged_as_by_the_standard_library() {
+        const SEED: u64 = 0x6B6E_6974;
+        println!("seed {SEED:#x}");
+        let config = ProptestConfig {
+            cases: 4000,
+            rng_seed: RngSeed::Fixed(SEED),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        // Text with some bytes put in place of others, at lengths around those that decide.
+        let text = prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            "[ -~]{0,300}".prop_map(String::into_bytes),
+            ".{0,300}".prop_map(String::into_bytes),
+            ".{600,1100}".prop_map(String::into_bytes),
+        ];
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+        proptest!(config, |(text in text, changes in changes)| {
+            let mut bytes = text;
+            for (at, byte) in changes {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+            }
+            hold(&bytes);
+        });
     }
 }

@@ -36,6 +36,18 @@ pub struct Boot {
     pub max_causes: u32,
     /// Deepest nesting of JSON text.
     pub max_depth: u32,
+    /// Longest text in bytes. Optional, as the next three: hosts of before did not say it.
+    #[serde(default = "unlimited")]
+    pub max_text: u32,
+    /// Most elements of an array of numbers.
+    #[serde(default = "unlimited")]
+    pub max_elements: u32,
+    /// Longest bigint in limbs of 64 bits.
+    #[serde(default = "default_max_limbs")]
+    pub max_limbs: u32,
+    /// Most fields of an error and its causes together.
+    #[serde(default = "default_max_fields")]
+    pub max_fields: u32,
     /// How long to spin before sleeping, in microseconds.
     pub spin_us: u32,
     /// Most shared buffers that each side has from the other one. Optional: hosts that have no control
@@ -59,6 +71,10 @@ impl Boot {
             max_payload: limits.payload,
             max_causes: limits.causes,
             max_depth: limits.depth,
+            max_text: limits.text,
+            max_elements: limits.elements,
+            max_limbs: limits.limbs,
+            max_fields: limits.fields,
             spin_us,
             max_buffers: DEFAULT_MAX_BUFFERS,
             tasks,
@@ -69,6 +85,19 @@ impl Boot {
     #[must_use]
     pub fn with_max_buffers(self, max_buffers: u32) -> Self {
         Self { max_buffers, ..self }
+    }
+
+    /// The limits that both ends of the lane have.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits::default()
+            .with_payload(self.max_payload)
+            .with_text(self.max_text)
+            .with_elements(self.max_elements)
+            .with_limbs(self.max_limbs)
+            .with_causes(self.max_causes)
+            .with_fields(self.max_fields)
+            .with_depth(self.max_depth)
     }
 
     /// The description as JSON.
@@ -115,6 +144,18 @@ impl Boot {
             .ok_or_else(|| BootError::Malformed { problem: "it is not UTF-8".to_owned() })?;
         Self::from_json(text)
     }
+}
+
+fn unlimited() -> u32 {
+    u32::MAX
+}
+
+fn default_max_limbs() -> u32 {
+    Limits::default().limbs
+}
+
+fn default_max_fields() -> u32 {
+    Limits::default().fields
 }
 
 fn default_max_buffers() -> u32 {
@@ -188,17 +229,31 @@ mod tests {
     }
 
     #[test]
+    fn all_limits_travel() {
+        let limits = Limits::default()
+            .with_payload(1)
+            .with_text(2)
+            .with_elements(3)
+            .with_limbs(4)
+            .with_causes(5)
+            .with_fields(6)
+            .with_depth(7);
+        let boot = Boot::new(1, 0, &limits, 0, vec![]);
+        assert_eq!(Boot::from_json(&boot.to_json().unwrap()).unwrap().limits(), limits);
+    }
+
+    #[test]
     fn every_missing_or_mistyped_field_is_named() {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(fields.len(), 11);
+        assert_eq!(fields.len(), 15);
+        // Came later: hosts without them have the defaults.
+        let later = ["max_buffers", "max_text", "max_elements", "max_limbs", "max_fields"];
         for field in fields {
             let mut without = value.clone();
             without.as_object_mut().unwrap().remove(&field);
-            if field == "max_buffers" {
-                // Came later: hosts without it have the default.
-                let boot = Boot::from_json(&without.to_string()).unwrap();
-                assert_eq!(boot.max_buffers, DEFAULT_MAX_BUFFERS);
+            if later.contains(&field.as_str()) {
+                assert_eq!(Boot::from_json(&without.to_string()), Ok(boot()));
             } else {
                 let error = Boot::from_json(&without.to_string()).unwrap_err();
                 assert!(error.to_string().contains(&field), "{field}: {error}");

@@ -233,7 +233,7 @@ impl TaskFailure {
     pub(crate) const fn name(self) -> Option<&'static str> {
         match self {
             Self::Returned => None,
-            Self::Panicked => Some("knit.panic"),
+            Self::Panicked => Some(ErrorValue::PANIC),
             Self::Unknown => Some("knit.unknown-task"),
             Self::Argument => Some("knit.argument"),
             Self::Result => Some("knit.result"),

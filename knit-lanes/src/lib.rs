@@ -82,8 +82,8 @@ mod worker_lane;
 pub use boot::{BOOT_ENV, Boot, BootError};
 pub use buffer::link::GiveError;
 pub use buffer::{
-    BufferError, DEFAULT_MAX_BUFFERS, Element, MoveError, MoveTable, MovedBuffer, SharedBuffer,
-    ValueError,
+    BufferError, DEFAULT_MAX_BUFFERS, Element, EnvelopedBuffer, MoveError, MoveTable, MovedBuffer,
+    SharedBuffer, ValueError,
 };
 pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};

@@ -1,7 +1,6 @@
 //! The tasks of a program, by name and by typed handle.
 
 use crate::error::{StartError, TaskFailure};
-use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -82,10 +81,10 @@ impl Tasks {
                 })
             };
             catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-                let text = panic_text(&*panic);
+                let error = ErrorValue::from_panic(&*panic);
                 // Its own drop may panic again, outside of any net.
                 core::mem::forget(panic);
-                Err(failed(TaskFailure::Panicked, text))
+                Err(Box::new((TaskFailure::Panicked, error)))
             })
         };
         self.push(name.into(), Some(Box::new(run)))
@@ -236,10 +235,4 @@ impl Bound<'_> {
 #[cold]
 fn failed(failure: TaskFailure, text: String) -> Box<(TaskFailure, ErrorValue)> {
     Box::new((failure, ErrorValue::new(failure.name().unwrap_or("Error"), text)))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the task panicked with a value that is no text".to_owned())
 }

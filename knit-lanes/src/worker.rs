@@ -97,11 +97,8 @@ impl<'t> Worker<'t> {
             lane,
             waiter,
             link,
+            limits: boot.limits(),
             tasks: tasks.bind(boot.tasks),
-            limits: Limits::default()
-                .with_payload(boot.max_payload)
-                .with_causes(boot.max_causes)
-                .with_depth(boot.max_depth),
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
             since_look: 0,
         })

@@ -2,8 +2,10 @@
 
 mod pool_support;
 
-use knit_lanes::codec::{DecodeError, SharedBufferRef};
-use knit_lanes::{CallError, GiveError, SendError, SharedBuffer, TaskFailure, Value};
+use knit_lanes::codec::{DecodeError, Header, SharedBufferRef};
+use knit_lanes::{
+    CallError, EnvelopedBuffer, GiveError, SendError, SharedBuffer, TaskFailure, Value,
+};
 use pool_support::gate::Gate;
 use pool_support::process::{kill, until_gone};
 use pool_support::worker::{builder, only_worker, pool, start};
@@ -71,6 +73,35 @@ fn a_part_is_a_part_on_the_other_side_too() {
         pool.call(remote.bump, buffer.slice(3..6).unwrap()).wait().unwrap();
         let mut expected = content;
         expected[3..6].iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
+        assert_eq!(buffer.to_vec(), expected);
+    });
+}
+
+/// A buffer travels as the body of an envelope as it does alone, header inline or not.
+#[test]
+fn a_buffer_is_the_body_of_an_envelope() {
+    within_deadline(|| {
+        let (pool, remote) = pool(1);
+        let content = bytes(3, 1000);
+        let buffer = filled(&content);
+        let mut expected = content;
+        for header in [
+            Header::Text("samples".into()),
+            Header::Text("é".repeat(400)),
+            Header::Json("{\"a\":1}".into()),
+            Header::Json(format!("[{}7]", " ".repeat(600))),
+        ] {
+            let longer = match &header {
+                Header::Text(text) => Header::Text(format!("{text}!")),
+                Header::Json(text) => Header::Json(format!("[{text}]")),
+            };
+            let part = buffer.slice(10..900).unwrap();
+            let call = pool.call(remote.enveloped, EnvelopedBuffer { header, buffer: part });
+            let back = call.wait().unwrap();
+            expected[10..900].iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
+            assert_eq!(back.header, longer);
+            assert_eq!(back.buffer.to_vec(), &expected[10..900]);
+        }
         assert_eq!(buffer.to_vec(), expected);
     });
 }

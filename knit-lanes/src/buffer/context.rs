@@ -7,8 +7,7 @@
 
 use super::Object;
 use core::cell::{Cell, RefCell};
-use knit_codec::{Decode, Limits, Payload, SharedBufferRef};
-use knit_proto::Tag;
+use knit_codec::{Payload, SharedBufferRef};
 use std::sync::Arc;
 
 /// A buffer, and the number that a payload calls it by.
@@ -79,7 +78,7 @@ pub(crate) fn encoding<E>(
 /// The kept buffer that a payload names.
 #[cold]
 fn kept(payload: &Payload<'_>) -> Option<Box<Buffer>> {
-    let number = number(payload)?;
+    let number = SharedBufferRef::named_by(payload)?.number;
     KEPT.with_borrow(|kept| {
         let object = kept.iter().rfind(|object| object.number == number)?;
         Some(Box::new(Buffer::from(object)))
@@ -104,18 +103,6 @@ fn decoding_one<R>(buffer: Box<Buffer>, decode: impl FnOnce() -> R) -> R {
     }
     let _scope = Scope(RECEIVED.replace(Some(buffer)));
     decode()
-}
-
-/// The number of the buffer that a payload names.
-#[inline]
-pub(crate) fn number(payload: &Payload<'_>) -> Option<u32> {
-    if payload.tag() == Tag::SHARED_BUFFER { parse(payload) } else { None }
-}
-
-#[cold]
-fn parse(payload: &Payload<'_>) -> Option<u32> {
-    let words = Payload::bytes(payload.tag(), payload.as_bytes());
-    SharedBufferRef::decode(words, &Limits::default()).ok().map(|buffer| buffer.number)
 }
 
 /// Notes that a value which is being encoded names `object`.

@@ -1,11 +1,11 @@
 //! The book of one lane: which buffers each side has given to the other.
 
+use super::Object;
 use super::context::Buffer;
 use super::socket::{MESSAGES_PER_DRAIN, Received, SendFault, Socket, dispose};
-use super::{Object, context};
 use core::sync::atomic::{AtomicU32, Ordering};
-use knit_codec::Payload;
-use knit_proto::{ControlFault, ControlMessage, ProtocolViolation, SLOTS, Tag};
+use knit_codec::{Payload, SharedBufferRef};
+use knit_proto::{ControlFault, ControlMessage, ProtocolViolation, SLOTS};
 use knit_ring::{Mapping, SharedMemory};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -152,12 +152,14 @@ impl Link {
         &self,
         payload: &Payload<'_>,
     ) -> Result<Option<Box<Buffer>>, ProtocolViolation> {
-        if payload.tag() == Tag::SHARED_BUFFER { self.find(payload) } else { Ok(None) }
+        if SharedBufferRef::may_be_named_by(payload.tag()) { self.find(payload) } else { Ok(None) }
     }
 
     #[cold]
     fn find(&self, payload: &Payload<'_>) -> Result<Option<Box<Buffer>>, ProtocolViolation> {
-        let Some(number) = context::number(payload) else { return Ok(None) };
+        let Some(SharedBufferRef { number, .. }) = SharedBufferRef::named_by(payload) else {
+            return Ok(None);
+        };
         let found = self.find_number(number).map_err(violation)?;
         Ok(found.map(|object| Box::new(Buffer { number, object })))
     }

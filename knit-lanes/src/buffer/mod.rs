@@ -10,11 +10,13 @@
 
 pub(crate) mod context;
 mod copy;
+mod enveloped;
 pub(crate) mod link;
 mod moved;
 mod socket;
 mod values;
 
+pub use enveloped::EnvelopedBuffer;
 pub use moved::{MoveError, MoveTable, MovedBuffer};
 pub use values::{Element, ValueError};
 
@@ -164,6 +166,24 @@ impl SharedBuffer {
         Arc::ptr_eq(&self.object, &other.object)
     }
 
+    /// What payloads call it.
+    fn reference(&self) -> SharedBufferRef {
+        let whole = SharedBufferRef::whole(self.object.number, self.object.memory.len());
+        SharedBufferRef { start: self.start, len: self.len, ..whole }
+    }
+
+    /// The buffer that a payload means, among those that the other side has given. PAY-30.
+    fn resolve(reference: &SharedBufferRef) -> Result<Self, DecodeError> {
+        let SharedBufferRef { number, start, len, .. } = *reference;
+        let object =
+            context::received(number).ok_or(DecodeError::UnknownSharedBuffer { number })?;
+        let available = object.memory.len();
+        if u64::from(start) + u64::from(len) > available.into() {
+            return Err(DecodeError::SharedBufferRange { number, start, len, available });
+        }
+        Ok(Self { object, start, len })
+    }
+
     /// The place in the object of `len` bytes from `at` on, checked.
     fn place(&self, at: u32, len: usize) -> Result<u32, BufferError> {
         let start = u64::from(at);
@@ -189,9 +209,7 @@ impl fmt::Debug for SharedBuffer {
 /// the payload is a number that nobody knows.
 impl Encode for SharedBuffer {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
-        let whole = SharedBufferRef::whole(self.object.number, self.object.memory.len());
-        let payload =
-            SharedBufferRef { start: self.start, len: self.len, ..whole }.encode_owned(limits)?;
+        let payload = self.reference().encode_owned(limits)?;
         context::keep(&self.object);
         Ok(payload)
     }
@@ -200,14 +218,7 @@ impl Encode for SharedBuffer {
 /// The buffer that the other side of the lane has given by the number in the payload. PAY-30.
 impl Decode for SharedBuffer {
     fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-        let SharedBufferRef { number, start, len, .. } = SharedBufferRef::decode(payload, limits)?;
-        let object =
-            context::received(number).ok_or(DecodeError::UnknownSharedBuffer { number })?;
-        let available = object.memory.len();
-        if u64::from(start) + u64::from(len) > available.into() {
-            return Err(DecodeError::SharedBufferRange { number, start, len, available });
-        }
-        Ok(Self { object, start, len })
+        Self::resolve(&SharedBufferRef::decode(payload, limits)?)
     }
 
     fn expected() -> &'static str {

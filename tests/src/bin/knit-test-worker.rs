@@ -1,8 +1,9 @@
 //! The worker program of the tests with real processes: serves the tasks that they call.
 
 use core::fmt;
+use knit_lanes::codec::Header;
 use knit_lanes::codec::{EncodeError, JsonText, Payload};
-use knit_lanes::{Encode, ErrorValue, Limits, SharedBuffer, Tasks, Value};
+use knit_lanes::{Encode, EnvelopedBuffer, ErrorValue, Limits, SharedBuffer, Tasks, Value};
 use knit_proto::Tag;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -100,11 +101,20 @@ fn buffers(tasks: &mut Tasks) {
     tasks
         .add("sum", |buffer: SharedBuffer| buffer.to_vec().into_iter().map(f64::from).sum::<f64>());
     // Adds one to every byte.
-    tasks.add("bump", |buffer: SharedBuffer| {
+    fn bump(buffer: &SharedBuffer) -> Result<(), knit_lanes::BufferError> {
         let bytes: Vec<_> = buffer.to_vec().iter().map(|byte| byte.wrapping_add(1)).collect();
         buffer.write(0, &bytes)
-    });
+    }
+    tasks.add("bump", |buffer: SharedBuffer| bump(&buffer));
     tasks.add("buffer", |buffer: SharedBuffer| buffer);
+    tasks.add("enveloped", |EnvelopedBuffer { header, buffer }| {
+        bump(&buffer)?;
+        let header = match header {
+            Header::Json(text) => Header::Json(format!("[{text}]")),
+            Header::Text(text) => Header::Text(text + "!"),
+        };
+        Ok::<_, knit_lanes::BufferError>(EnvelopedBuffer { header, buffer })
+    });
     tasks.add("new_buffer", |len: u32| {
         let buffer = SharedBuffer::new(len)?;
         buffer.write(0, &vec![7; len as usize])?;

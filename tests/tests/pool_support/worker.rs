@@ -1,7 +1,7 @@
 //! Pools of `knit-test-worker` and typed handles to its tasks.
 
 use knit_lanes::codec::JsonText;
-use knit_lanes::{Builder, Pool, SharedBuffer, Task, Tasks, Value};
+use knit_lanes::{Builder, EnvelopedBuffer, Pool, SharedBuffer, Task, Tasks, Value};
 use std::ffi::OsString;
 
 /// The worker program.
@@ -41,6 +41,8 @@ pub struct Remote {
     /// Adds one to every byte.
     pub bump: Task<SharedBuffer, ()>,
     pub buffer: Task<SharedBuffer, SharedBuffer>,
+    /// Adds one to every byte and makes the header longer.
+    pub enveloped: Task<EnvelopedBuffer, EnvelopedBuffer>,
     /// A buffer of so many sevens.
     pub new_buffer: Task<u32, SharedBuffer>,
     /// Keeps the buffer after the call.
@@ -85,6 +87,7 @@ pub fn tasks() -> (Tasks, Remote) {
         sum: tasks.declare("sum"),
         bump: tasks.declare("bump"),
         buffer: tasks.declare("buffer"),
+        enveloped: tasks.declare("enveloped"),
         new_buffer: tasks.declare("new_buffer"),
         keep: tasks.declare("keep"),
         kept: tasks.declare("kept"),
