@@ -9,7 +9,8 @@
  *
  * Values are in the notation of spec/vectors/README.md. A *message* is `{tag, word3, word4, word5, inline, arena}`
  * with `inline` and `arena` as Uint8Array; arena bytes stand at offset 0 of block 0.
- * @typedef {{max_payload: number, max_depth: number, max_causes: number}} Limits
+ * @typedef {{max_payload: number, max_depth: number, max_causes: number, max_text?: number, max_elements?: number,
+ *   max_limbs?: number, max_fields?: number}} Limits
  */
 import * as spec from "../../spec/generated/knit_layout.mjs";
 import { Refused, check } from "./checks.mjs";
@@ -33,6 +34,11 @@ const oneNaN = (bits) => (BigInt.asUintN(63, BigInt(`0x${bits}`)) > 0x7ff0000000
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const decodeText = (bytes) => readText("utf8", () => utf8.decode(bytes));
+/** Text within the limit of texts. */
+const boundedText = (bytes, limits) => {
+  check(bytes.length <= (limits.max_text ?? Infinity), "too_long");
+  return decodeText(bytes);
+};
 const toUtf8 = (text) => new TextEncoder().encode(text);
 
 /** The result of `read`; what it throws becomes `Refused(name)`. */
@@ -50,7 +56,7 @@ function checkJson(text, limits) {
   readText("json", () => JSON.parse(text));
   return text;
 }
-const decodeJson = (bytes, limits) => checkJson(decodeText(bytes), limits);
+const decodeJson = (bytes, limits) => checkJson(boundedText(bytes, limits), limits);
 
 /** The counting steps of PAY-14. */
 function checkDepth(text, limit) {
@@ -141,31 +147,33 @@ const DECODERS = {
   boolean: (_parts, _limits, tag) => ({ value: tag === Tag.TRUE }),
   number: (_parts, _limits, tag, scalar) => ({ bits: tag === Tag.NAN ? NAN_BITS : oneNaN(scalar) }),
   date: (_parts, _limits, _tag, scalar) => ({ bits: oneNaN(scalar) }),
-  bigint: ([bytes], _limits, tag, scalar) => ({
-    value: String(tag === Tag.BIGINT_I64 ? BigInt.asIntN(64, BigInt(`0x${scalar}`)) : decodeBigint(bytes)),
+  bigint: ([bytes], limits, tag, scalar) => ({
+    value: String(tag === Tag.BIGINT_I64 ? BigInt.asIntN(64, BigInt(`0x${scalar}`)) : decodeBigint(bytes, limits)),
   }),
-  string: ([bytes]) => ({ value: decodeText(bytes) }),
-  symbol: ([bytes]) => ({ key: decodeText(bytes) }),
+  string: ([bytes], limits) => ({ value: boundedText(bytes, limits) }),
+  symbol: ([bytes], limits) => ({ key: boundedText(bytes, limits) }),
   json: ([bytes], limits) => ({ text: decodeJson(bytes, limits) }),
   ...sameFor(BYTES, () => ([bytes]) => ({ hex: toHex(bytes) })),
-  ...sameFor(Object.keys(ELEMENTS), (type) => ([bytes]) => ({ values: decodeElements(ELEMENTS[type], bytes) })),
-  error: ([bytes], limits) => decodeError(decodeJson(bytes, limits), limits),
+  ...sameFor(Object.keys(ELEMENTS), (type) => ([bytes], limits) => ({ values: decodeElements(ELEMENTS[type], bytes, limits) })),
+  error: ([bytes], limits) => decodeError(checkJson(decodeText(bytes), limits), limits),
   external: ([bytes], limits) => decodeExternal(bytes, limits),
   envelope: decodeEnvelope,
   shared_buffer: ([bytes]) => {
     check(bytes.length === spec.SHARED_BUFFER_BYTES, "shared_buffer_length");
-    return { words: decodeElements(WORD, bytes) };
+    return { words: decodeElements(WORD, bytes, {}) };
   },
 };
 
 /** PAY-12. */
-function decodeBigint(bytes) {
+function decodeBigint(bytes, limits) {
+  check(Math.ceil((bytes.length - 1) / 8) <= (limits.max_limbs ?? Infinity), "too_long");
   check(bytes.length > 0 && bytes[0] <= 1, "bigint_sign");
   const magnitude = BigInt(`0x0${toHex(bytes.slice(1).reverse())}`);
   return bytes[0] === 1 ? -magnitude : magnitude;
 }
 
-function decodeElements({ size, get }, bytes) {
+function decodeElements({ size, get }, bytes, limits) {
+  check(bytes.length / size <= (limits.max_elements ?? Infinity), "too_long");
   check(bytes.length % size === 0, "element_size");
   return Array.from({ length: bytes.length / size }, (_, i) => get(viewOf(bytes), i * size));
 }
@@ -175,12 +183,15 @@ function decodeError(text, limits) {
   let members = membersOf(text.trim());
   check(members !== undefined, "error_shape");
   const first = {};
-  for (let current = first, count = 1; ; count++) {
+  const most = limits.max_fields ?? Infinity;
+  for (let current = first, count = 1, fieldCount = 0; ; count++) {
     current.name = stringOf(members.get("name")) ?? "Error";
     current.message = stringOf(members.get("message")) ?? "";
     if (stringOf(members.get("stack")) !== undefined) current.stack = stringOf(members.get("stack"));
     const fields = [...members].filter(([name]) => !ERROR_MEMBERS.includes(name));
     if (fields.length > 0) current.fields = fields.map(([name, json]) => ({ name, json }));
+    fieldCount += fields.length;
+    check(fieldCount <= most, "too_long");
     const cause = members.get("cause");
     if (cause === undefined) return first;
     members = membersOf(cause);
@@ -205,7 +216,7 @@ function decodeExternal(bytes, limits) {
 function decodeEnvelope([head, body], limits, tag) {
   const name = Object.keys(Tag).find((key) => Tag[key] === tag);
   return {
-    header: name.includes("_JSON_") ? { json: decodeJson(head, limits) } : { text: decodeText(head) },
+    header: name.includes("_JSON_") ? { json: decodeJson(head, limits) } : { text: boundedText(head, limits) },
     body: name.endsWith("_EXTERNAL") ? { external: decodeExternal(body, limits) } : { hex: toHex(body) },
   };
 }

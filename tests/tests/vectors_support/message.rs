@@ -119,10 +119,16 @@ impl Message {
 /// The `limits` of a vector.
 pub fn limits(json: &Json) -> Limits {
     let limits = &json["limits"];
-    Limits::default()
+    let given = Limits::default()
         .with_payload(word(limits, "max_payload"))
         .with_depth(word(limits, "max_depth"))
-        .with_causes(word(limits, "max_causes"))
+        .with_causes(word(limits, "max_causes"));
+    let more = |name| limits.get(name).map(|_| word(limits, name));
+    given
+        .with_text(more("max_text").unwrap_or(given.text))
+        .with_elements(more("max_elements").unwrap_or(given.elements))
+        .with_limbs(more("max_limbs").unwrap_or(given.limbs))
+        .with_fields(more("max_fields").unwrap_or(given.fields))
 }
 
 /// The `value` of a vector.

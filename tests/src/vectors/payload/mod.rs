@@ -85,18 +85,27 @@ pub(super) struct Limits {
     pub(super) payload: u32,
     pub(super) depth: u32,
     pub(super) causes: u32,
+    pub(super) more: More,
 }
 
+/// One of the limits that receivers need not have, under its name in a vector.
+pub(super) type More = Option<(&'static str, u32)>;
+
 /// Where nothing else is agreed.
-pub(super) const DEFAULTS: Limits = Limits { payload: 8_388_608, depth: 128, causes: 16 };
+pub(super) const DEFAULTS: Limits =
+    Limits { payload: 8_388_608, depth: 128, causes: 16, more: None };
 
 impl Limits {
     pub(super) fn json(self) -> Value {
-        json!({
+        let mut limits = json!({
             "max_payload": self.payload,
             "max_depth": self.depth,
             "max_causes": self.causes,
-        })
+        });
+        if let Some((name, most)) = self.more {
+            limits[name] = most.into();
+        }
+        limits
     }
 }
 

@@ -9,7 +9,7 @@ pub(super) const UTF8: Fault = fault("utf8", "PAY-8");
 pub(super) const JSON: Fault = fault("json", "PAY-13");
 
 pub(super) fn vectors() -> Vec<VectorFile> {
-    [too_long(), elements(), bigints(), errors(), externals(), order()].concat()
+    [too_long(), too_much(), elements(), bigints(), errors(), externals(), order()].concat()
 }
 
 pub(super) fn refuse(fault: Fault, words: &str, doc: &str, message: &Message) -> VectorFile {
@@ -70,6 +70,46 @@ fn too_long() -> Vec<VectorFile> {
     ]
     .into_iter()
     .map(|(words, doc, payload, message)| within(limit(payload), long, words, doc, &message))
+    .collect()
+}
+
+/// Limits that receivers need not have.
+fn too_much() -> Vec<VectorFile> {
+    let long = fault("too_long", "PAY-24");
+    let three = [0; 24];
+    let error =
+        br#"{"name":"E","message":"m","a":1,"cause":{"name":"F","message":"n","a":2,"b":3}}"#;
+    [
+        ("text-string", "A text one byte too long.", ("max_text", 3), inline(15, b"abcd")),
+        ("text-symbol", "A key one byte too long.", ("max_text", 1), inline(27, b"ab")),
+        ("text-json", "JSON text is text.", ("max_text", 4), inline(16, b"\"abc\"")),
+        (
+            "text-external",
+            "The text of an external payload.",
+            ("max_text", 6),
+            inline(45, b"[\"c\",1]"),
+        ),
+        ("text-head", "A header is text.", ("max_text", 2), inline_head(42, b"hdr", b"")),
+        (
+            "text-body",
+            "An external body is text.",
+            ("max_text", 6),
+            inline_head(51, b"h", b"[\"c\",1]"),
+        ),
+        ("elements-f64", "Three elements of two.", ("max_elements", 2), inline(32, &three)),
+        ("elements-numbers", "Six numbers of five.", ("max_elements", 5), inline(54, &[0; 48])),
+        (
+            "limbs",
+            "Two limbs, with one bit in the second.",
+            ("max_limbs", 1),
+            inline(29, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ),
+        ("fields", "One field, and two of its cause.", ("max_fields", 2), arena(24, error)),
+    ]
+    .into_iter()
+    .map(|(words, doc, more, message)| {
+        within(Limits { more: Some(more), ..DEFAULTS }, long, words, doc, &message)
+    })
     .collect()
 }
 
