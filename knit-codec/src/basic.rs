@@ -59,6 +59,45 @@ impl Decode for () {
     }
 }
 
+/// The null of JavaScript, for peers that tell it from undefined.
+///
+/// # Examples
+///
+/// ```
+/// use knit_codec::{Decode, Encode, Limits, Null};
+///
+/// let limits = Limits::default();
+/// let payload = Null.encode(&limits)?;
+/// assert_eq!(Option::<f64>::decode(payload.clone(), &limits)?, None);
+/// assert_eq!(Null::decode(payload, &limits)?, Null);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Null;
+
+impl Encode for Null {
+    #[inline]
+    fn encode(&self, _: &Limits) -> Result<Payload<'_>, EncodeError> {
+        Ok(Payload::bare(Tag::NULL))
+    }
+}
+
+/// Accepts null only; `Option<T>` accepts undefined too.
+impl Decode for Null {
+    #[inline]
+    fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        admit(&payload, limits)?;
+        match payload.tag() {
+            Tag::NULL => Ok(Self),
+            other => Err(refusal(Self::expected(), other)),
+        }
+    }
+
+    fn expected() -> &'static str {
+        "null"
+    }
+}
+
 /// `None` is undefined. `Some` is the value itself, so an option whose value encodes as undefined
 /// or null comes back as `None`.
 impl<T: Encode> Encode for Option<T> {
@@ -106,6 +145,10 @@ mod tests {
         assert_eq!(true.encode(&limits), Ok(Payload::bare(Tag::TRUE)));
         assert_eq!(false.encode(&limits), Ok(Payload::bare(Tag::FALSE)));
         assert_eq!(().encode(&limits), Ok(Payload::bare(Tag::UNDEFINED)));
+        assert_eq!(Null.encode(&limits), Ok(Payload::bare(Tag::NULL)));
+        assert_eq!(Null::decode(Payload::bare(Tag::NULL), &limits), Ok(Null));
+        assert!(Null::decode(Payload::bare(Tag::UNDEFINED), &limits).is_err());
+        assert!(<()>::decode(Payload::bare(Tag::NULL), &limits).is_err());
         assert_eq!(bool::decode(Payload::bare(Tag::TRUE), &limits), Ok(true));
         assert_eq!(bool::decode(Payload::bare(Tag::FALSE), &limits), Ok(false));
         assert_eq!(<()>::decode(Payload::bare(Tag::UNDEFINED), &limits), Ok(()));

@@ -10,7 +10,7 @@ use core::fmt;
 use knit_proto::Tag;
 
 use crate::codec::{admit, refusal};
-use crate::utf8::utf8;
+use crate::utf8::utf8_str;
 use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, error_text};
 
 /// An error that crosses: a name, a message, perhaps a stack, perhaps a cause, perhaps fields.
@@ -308,8 +308,7 @@ impl Decode for ErrorValue {
             return Err(refusal(Self::expected(), payload.tag()));
         }
         admit(&payload, limits)?;
-        let text = utf8(payload.into_bytes())?;
-        error_text::parse(&text, limits)
+        error_text::parse(utf8_str(payload.as_bytes())?, limits)
     }
 
     fn expected() -> &'static str {

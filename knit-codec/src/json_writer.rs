@@ -1,29 +1,31 @@
 //! JSON text of types of `serde`, within limits.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use std::io;
 
-use knit_proto::Tag;
 use serde_core::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
+use crate::codec::{JSON, fits_text};
 use crate::json::JsonFault;
 use crate::json_depth::check_nesting;
-use crate::{EncodeError, Excess, LimitKind, Limits};
+use crate::{EncodeError, Limits};
 
-/// The text of `value`, which nests within the limit of depth.
-///
-/// It may still be too long. Writing stops when what is known of its length, all but the digits of
-/// numbers, exceeds a limit, so that at most some twenty times as much is ever allocated.
+/// The text of `value`, within the limits. What exceeds them is noticed before there is memory for it.
 pub(crate) fn write<T: Serialize + ?Sized>(
     value: &T,
     limits: &Limits,
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut text = Vec::with_capacity(FIRST_BYTES.min(limits.payload as usize));
-    let mut bounds = Bounds { level: 0, len: 0, limits, fault: None };
-    let written = value.serialize(&mut Serializer::with_formatter(&mut text, &mut bounds));
-    match (written, bounds.fault) {
-        (Ok(()), _) => Ok(text),
+    let fault = Cell::new(None);
+    let mut text = Bounded { text: Vec::with_capacity(FIRST_BYTES), limits, fault: &fault };
+    let levels = Levels { left: limits.depth, limits, fault: &fault };
+    let written = value.serialize(&mut Serializer::with_formatter(&mut text, levels));
+    match (written, fault.take()) {
+        (Ok(()), _) => {
+            fits_text(JSON.tag(text.text.len()), text.text.len(), limits)?;
+            Ok(text.text)
+        }
         (Err(_), Some(fault)) => Err(fault),
         (Err(fault), None) => Err(JsonFault::from(fault).into()),
     }
@@ -32,54 +34,76 @@ pub(crate) fn write<T: Serialize + ?Sized>(
 /// Room for the first bytes, as `serde_json` has it.
 const FIRST_BYTES: usize = 128;
 
-/// What has been written, and what was wrong with it.
-struct Bounds<'a> {
-    /// Arrays and objects around the next value.
-    level: u32,
-    /// The text is at least so long, in bytes.
-    len: usize,
-    limits: &'a Limits,
-    fault: Option<EncodeError>,
+/// What went wrong, kept here: what passes through `serde_json` is only that something did.
+type Fault<'a> = &'a Cell<Option<EncodeError>>;
+
+#[cold]
+fn refuse(fault: Fault<'_>, error: EncodeError) -> io::Result<()> {
+    fault.set(Some(error));
+    Err(io::ErrorKind::Other.into())
 }
 
-impl Bounds<'_> {
-    #[inline]
-    fn open(&mut self) -> io::Result<()> {
-        if self.level == self.limits.depth {
-            return self.refuse(EncodeError::Nesting { limit: self.limits.depth });
-        }
-        self.level += 1;
-        self.grow(1)
-    }
+/// Text that does not grow beyond the limits.
+struct Bounded<'a> {
+    text: Vec<u8>,
+    limits: &'a Limits,
+    fault: Fault<'a>,
+}
 
-    #[inline]
+impl Bounded<'_> {
+    /// Makes room for more bytes. What there is room for is checked when all is written.
+    #[cold]
     fn grow(&mut self, bytes: usize) -> io::Result<()> {
-        self.len += bytes;
-        if self.len > self.limits.payload.min(self.limits.text) as usize {
-            return self.too_long();
+        let len = self.text.len().saturating_add(bytes);
+        if let Err(error) = fits_text(JSON.tag(len), len, self.limits) {
+            return refuse(self.fault, error);
         }
+        self.text.reserve(bytes);
+        Ok(())
+    }
+}
+
+impl io::Write for Bounded<'_> {
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > self.text.capacity() - self.text.len() {
+            self.grow(bytes.len())?;
+        }
+        self.text.extend_from_slice(bytes);
         Ok(())
     }
 
-    #[cold]
-    fn too_long(&mut self) -> io::Result<()> {
-        let Limits { payload, text, .. } = *self.limits;
-        let limit = if self.len > payload as usize { LimitKind::Payload } else { LimitKind::Text };
-        let excess =
-            Excess { tag: Tag::JSON_ARENA, limit, actual: self.len, most: payload.min(text) };
-        self.refuse(EncodeError::TooLong(excess))
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
     }
 
-    /// The error itself is kept here: what passes through `serde_json` is only that there is one.
-    #[cold]
-    fn refuse(&mut self, fault: EncodeError) -> io::Result<()> {
-        self.fault = Some(fault);
-        Err(io::ErrorKind::Other.into())
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Counts levels. PAY-14.
+struct Levels<'a> {
+    /// How many more arrays and objects may open here.
+    left: u32,
+    limits: &'a Limits,
+    fault: Fault<'a>,
+}
+
+impl Levels<'_> {
+    #[inline]
+    fn open(&mut self) -> io::Result<()> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return refuse(self.fault, EncodeError::Nesting { limit: self.limits.depth });
+        };
+        self.left = left;
+        Ok(())
     }
 }
 
 /// Compact text, as the default of `serde_json`.
-impl Formatter for &mut Bounds<'_> {
+impl Formatter for Levels<'_> {
     #[inline]
     fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.open()?;
@@ -88,18 +112,8 @@ impl Formatter for &mut Bounds<'_> {
 
     #[inline]
     fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.level -= 1;
+        self.left += 1;
         writer.write_all(b"]")
-    }
-
-    #[inline]
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        self.grow(1)?;
-        if first { Ok(()) } else { writer.write_all(b",") }
     }
 
     #[inline]
@@ -110,18 +124,8 @@ impl Formatter for &mut Bounds<'_> {
 
     #[inline]
     fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.level -= 1;
+        self.left += 1;
         writer.write_all(b"}")
-    }
-
-    #[inline]
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        self.grow(fragment.len())?;
-        writer.write_all(fragment.as_bytes())
     }
 
     /// Text that is JSON already nests too.
@@ -130,9 +134,8 @@ impl Formatter for &mut Bounds<'_> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        self.grow(fragment.len())?;
-        if check_nesting(fragment.as_bytes(), self.limits.depth - self.level).is_err() {
-            return self.refuse(EncodeError::Nesting { limit: self.limits.depth });
+        if check_nesting(fragment.as_bytes(), self.left).is_err() {
+            return refuse(self.fault, EncodeError::Nesting { limit: self.limits.depth });
         }
         writer.write_all(fragment.as_bytes())
     }
@@ -147,6 +150,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::LimitKind;
 
     const LIMITS: Limits = Limits::DEFAULT;
 
@@ -227,7 +231,7 @@ mod tests {
                     panic!("it ended")
                 };
                 assert_eq!((excess.limit, excess.most), (limit, 1000));
-                assert!((1001..1010).contains(&excess.actual));
+                assert!((1001..1100).contains(&excess.actual));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! | Rust | on the wire |
 //! |---|---|
 //! | `()`, `None` | undefined |
+//! | [`Null`] | null |
 //! | `bool` | true, false |
 //! | `f64`, `f32`, integers of at most 32 bits | number |
 //! | wider integers, `isize`, `usize`, [`BigInt`], those of `num-bigint` (feature) | bigint |
@@ -81,6 +82,7 @@ mod utf8;
 mod value;
 
 pub use arrays::Numbers;
+pub use basic::Null;
 pub use bigint::{BigInt, IntegerRange};
 pub use bytes::{ArrayBuffer, DataView, NodeBuffer};
 pub use codec::{Decode, DecodeBorrowed, Encode};

@@ -3,7 +3,7 @@
 use serde_core::de::DeserializeOwned;
 use serde_core::{Deserialize, Serialize};
 
-use crate::codec::{JSON, fits_text};
+use crate::codec::JSON;
 use crate::json::JsonFault;
 use crate::json_depth::check_nesting;
 use crate::{
@@ -69,9 +69,7 @@ pub fn encode_json<T: Serialize + ?Sized>(
     limits: &Limits,
 ) -> Result<Payload<'static>, EncodeError> {
     let text = json_writer::write(value, limits)?;
-    let tag = JSON.tag(text.len());
-    fits_text(tag, text.len(), limits)?;
-    Ok(Payload::bytes(tag, text))
+    Ok(Payload::bytes(JSON.tag(text.len()), text))
 }
 
 /// The value of a `serde` type of a payload of JSON text: what [`via_json!`](crate::via_json) calls.
