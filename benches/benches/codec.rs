@@ -8,14 +8,13 @@
 mod groups;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use groups::{LIMITS, borrowed, borrowed_array, check, encode, owned, payload, row};
-use knit_benches::samples::{self, ItemRef, LARGE, MIB, SMALL, ascii, bytes, mixed};
+use groups::{LIMITS, borrowed, borrowed_array, borrowed_documents, check, encode, owned, payload};
+use knit_benches::samples::{self, LARGE, MIB, SMALL, ascii, bytes, mixed};
 use knit_codec::{
-    BigInt, Date, Decode, DecodeBorrowed, Encode, Envelope, ErrorValue, External, Header, Json,
-    JsonText, Numbers, Symbol, Value,
+    BigInt, Date, Decode, Encode, Envelope, ErrorValue, External, Header, Json, JsonText, Numbers,
+    Symbol, Value,
 };
 use std::fmt::Debug;
-use std::hint::black_box;
 
 criterion_group!(benches, scalars, texts, json, byte_strings, arrays, errors, composed);
 criterion_main!(benches);
@@ -63,15 +62,9 @@ fn json(criterion: &mut Criterion) {
         there_and_back(criterion, &name, &text);
         moved(criterion, &name, &text);
 
-        let (limits, name) = (LIMITS(), format!("json_typed_{size}"));
+        let name = format!("json_typed_{size}");
         there_and_back(criterion, &name, &items);
-        let payload = payload(&items);
-        let decode = || {
-            let items = Json::<Vec<ItemRef<'_>>>::decode_borrowed(black_box(&payload), &limits);
-            items.expect("it is what was sent").0
-        };
-        check(&decode(), &items.0, &name);
-        row(criterion, BORROWED, &name, payload.len(), decode);
+        borrowed_documents(criterion, BORROWED, &name, &items);
     }
 }
 

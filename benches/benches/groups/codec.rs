@@ -5,7 +5,8 @@
 //! `mailbox` and by `codec_bars`.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use knit_codec::{Decode, DecodeBorrowed, Encode, Limits, Payload};
+use knit_benches::samples::{Item, ItemRef};
+use knit_codec::{Decode, DecodeBorrowed, Encode, Json, Limits, Payload};
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -79,6 +80,22 @@ where
         <Cow<'_, [E]>>::decode_borrowed(payload, &limits).expect("it is what was sent")
     };
     check(decode().as_ref(), value, name);
+    row(criterion, group, name, payload.len(), decode);
+}
+
+/// Reads documents, whose texts are left where they are.
+pub fn borrowed_documents(
+    criterion: &mut Criterion,
+    group: &str,
+    name: &str,
+    items: &Json<Vec<Item>>,
+) {
+    let (limits, payload) = (LIMITS(), payload(items));
+    let decode = || {
+        let items = Json::<Vec<ItemRef<'_>>>::decode_borrowed(black_box(&payload), &limits);
+        items.expect("it is what was sent").0
+    };
+    check(&decode(), &items.0, name);
     row(criterion, group, name, payload.len(), decode);
 }
 
