@@ -21,6 +21,7 @@ pub mod machine;
 pub mod report;
 pub mod ring_bars;
 pub mod run;
+pub mod samples;
 pub mod work;
 
 /// Why something could not be measured, for people to read.

@@ -1,10 +1,13 @@
 //! Queues and rings of other crates, as the bodies of `knit-benches` want them: [`numbers`] through
-//! a queue, [`payloads`] to and fro.
+//! a queue, [`payloads`] to and fro. Formats of other crates beside the codec: those of serde in
+//! [`formats`], `rkyv` in [`archives`].
 //!
-//! Each is used the way its documentation says is fastest between two threads: its own batches where it
+//! Each queue is used the way its documentation says is fastest between two threads: its own batches where it
 //! has some, its polling interface, room for as many messages as a mailbox has slots and, where the
 //! room matters, also for [`LARGE`]. What each one cannot do it says by `None`.
 
+pub mod archives;
+pub mod formats;
 pub mod numbers;
 pub mod payloads;
 mod ringfire_file;
