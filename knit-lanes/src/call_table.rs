@@ -51,6 +51,12 @@ impl CallTable {
         Some(id)
     }
 
+    /// The place of a call that is in flight.
+    pub(crate) fn place(&self, call: CallId) -> Option<SlotIndex> {
+        let place = SlotIndex::new(call.0 % SLOTS)?;
+        (self.in_flight.contains(place) && self.id(place) == call).then_some(place)
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.in_flight.len()
     }

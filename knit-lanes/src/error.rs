@@ -163,6 +163,20 @@ pub enum CallError {
         /// What it did.
         violation: ProtocolViolation,
     },
+    /// The call took longer than the time that its handle gave it.
+    #[error("no answer after {timeout:?}; the task {}", trace_of_it(*.may_have_run))]
+    TimedOut {
+        /// The time that it had.
+        timeout: Duration,
+        /// Whether a worker had the call: then the task may have run, in part or whole. Else it did not.
+        may_have_run: bool,
+    },
+    /// The call was aborted.
+    #[error("the call was aborted; the task {}", trace_of_it(*.may_have_run))]
+    Aborted {
+        /// As in [`Self::TimedOut`].
+        may_have_run: bool,
+    },
     /// No worker is left and none could be started. The task did not run.
     #[error("no worker is left; the last one could not be started: {0}")]
     NoWorkers(StartError),
@@ -181,6 +195,10 @@ pub enum CallError {
     /// The value was taken before: the call was polled again after it was ready.
     #[error("the value of this call was taken before")]
     Taken,
+}
+
+fn trace_of_it(may_have_run: bool) -> &'static str {
+    if may_have_run { "may have run" } else { "did not run" }
 }
 
 /// The error of a task, as its worker sent it.
@@ -226,6 +244,8 @@ pub enum TaskFailure {
     Argument,
     /// What the task returned cannot be sent.
     Result,
+    /// The call was aborted before its task began.
+    Aborted,
 }
 
 impl TaskFailure {
@@ -237,12 +257,13 @@ impl TaskFailure {
             Self::Unknown => Some("knit.unknown-task"),
             Self::Argument => Some("knit.argument"),
             Self::Result => Some("knit.result"),
+            Self::Aborted => Some("knit.aborted"),
         }
     }
 
     /// The failure that an error value of this name reports.
     pub(crate) fn from_name(name: &str) -> Self {
-        [Self::Panicked, Self::Unknown, Self::Argument, Self::Result]
+        [Self::Panicked, Self::Unknown, Self::Argument, Self::Result, Self::Aborted]
             .into_iter()
             .find(|failure| failure.name() == Some(name))
             .unwrap_or(Self::Returned)
@@ -257,6 +278,7 @@ impl core::fmt::Display for TaskFailure {
             Self::Unknown => "the worker has no such task",
             Self::Argument => "the worker refused the argument",
             Self::Result => "the result could not be sent",
+            Self::Aborted => "the task did not run",
         })
     }
 }

@@ -6,9 +6,12 @@ use crate::transfer::{Inbox, Outbox, SendError};
 use crate::way::Way;
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, SLOTS, Word0,
+    Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, Region, SLOTS,
+    SlotIndex, SlotMask, Word0,
 };
-use knit_ring::{AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, Stamps, Waiter};
+use knit_ring::{
+    AbortSender, AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, Stamps, Waiter,
+};
 
 /// The host's end of a lane: submits calls, polls answers.
 ///
@@ -27,6 +30,11 @@ pub struct HostLane<M: SharedMemory> {
     negotiation: Negotiation,
     features: Features,
     calls: CallTable,
+    /// A call has its place as abort signal, where the lane has that many.
+    aborts: AbortSender<M>,
+    /// Places whose signal is set.
+    aborted: SlotMask,
+    abort_capacity: u32,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -104,6 +112,9 @@ impl<M: SharedMemory> HostLane<M> {
             negotiation,
             features,
             calls: CallTable::default(),
+            aborts: AbortSender::new(memory, layout.region(Region::AbortBits))?,
+            aborted: SlotMask::EMPTY,
+            abort_capacity: layout.fields().geometry.abort_capacity(),
             poisoned: None,
         }))
     }
@@ -128,7 +139,10 @@ impl<M: SharedMemory> HostLane<M> {
             return Err(SendError::Poisoned(violation));
         }
         let call = self.calls.begin().ok_or(SendError::Full)?;
-        let word0 = Word0::Call { function, abort: None };
+        // LANE-17. Places are below 32.
+        let abort =
+            Some(call.place() as u16).filter(|signal| u32::from(*signal) < self.abort_capacity);
+        let word0 = Word0::Call { function, abort };
         if let Err(error) = self.out.send(word0, call.word(), payload) {
             self.calls.end(call.word());
             if let SendError::Poisoned(violation) = error {
@@ -237,6 +251,26 @@ impl<M: SharedMemory> HostLane<M> {
         self.notifier.bell()
     }
 
+    /// Tells the worker that the answer to a call is not wanted any more. The call stays in flight: the
+    /// worker still answers it, sooner if its task looks at the abort flag. Returns whether the
+    /// worker can be told: the call is in flight, and the lane has room for an abort signal of its own.
+    pub fn abort(&mut self, call: CallId) -> bool {
+        let Some(place) = self.calls.place(call) else { return false };
+        if self.poisoned.is_some() || place.get() >= self.abort_capacity {
+            return false;
+        }
+        self.aborted = self.aborted.with(place);
+        // Below 32.
+        self.aborts.set(place.get() as u16)
+    }
+
+    /// LANE-23: the call that had the signal has ended, and no other one is published yet.
+    #[cold]
+    fn clear_abort(&mut self, place: SlotIndex) {
+        self.aborted = self.aborted.without(place);
+        self.aborts.clear(place.get() as u16);
+    }
+
     #[cold]
     fn look_at_worker(&mut self) -> Result<(), ProtocolViolation> {
         let state = self.negotiation.observe(self.peer.load());
@@ -262,6 +296,11 @@ impl<M: SharedMemory> HostLane<M> {
         let Some(received) = read(&mut self.inbox)? else { return Ok(None) };
         let unknown = ProtocolViolation::UnknownCall { slot: received.slot, call: received.call };
         let call = self.calls.end(received.call).ok_or(unknown)?;
+        if let Some(place) = SlotIndex::new(call.place() as u32)
+            && self.aborted.contains(place)
+        {
+            self.clear_abort(place);
+        }
         let Word0::Answer { rejected } = received.word0 else { return Err(unknown) };
         let wake = received.freed && self.notifier.notify();
         Ok(Some(Answer { call, rejected, payload: received.payload, wake }))

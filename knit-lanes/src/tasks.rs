@@ -1,9 +1,11 @@
 //! The tasks of a program, by name and by typed handle.
 
+use crate::TaskContext;
 use crate::error::{StartError, TaskFailure};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use knit_codec::{Decode, ErrorValue, Limits, Payload, Reply, ReplyError};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +30,7 @@ struct Entry {
 }
 
 /// A task with its types erased: payload in, payload out.
-type Runner = Box<dyn Fn(Payload<'static>, &Limits) -> Outcome + Send + Sync>;
+type Runner = Box<dyn Fn(&TaskContext<'_>, Payload<'static>, &Limits) -> Outcome + Send + Sync>;
 
 /// What a task came to: its value, or its error value and how it failed.
 /// Errors are boxed: they are large and rare.
@@ -68,14 +70,47 @@ impl Tasks {
         In: Decode,
         R: Reply,
     {
-        let run = move |payload: Payload<'static>, limits: &Limits| {
+        self.add_with_context(name, move |_, argument| task(argument))
+    }
+
+    /// Adds a task that wants to know of the call it runs for, for instance whether it was aborted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_lanes::{Aborted, TaskContext, Tasks};
+    ///
+    /// let mut tasks = Tasks::new();
+    /// tasks.add_with_context("sum", |context: &TaskContext<'_>, numbers: Vec<f64>| {
+    ///     let mut sum = 0.0;
+    ///     for part in numbers.chunks(1024) {
+    ///         context.check()?;
+    ///         sum += part.iter().sum::<f64>();
+    ///     }
+    ///     Ok::<_, Aborted>(sum)
+    /// });
+    /// ```
+    pub fn add_with_context<In, R>(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Fn(&TaskContext<'_>, In) -> R + Send + Sync + 'static,
+    ) -> Task<In, R::Value>
+    where
+        In: Decode,
+        R: Reply,
+    {
+        let run = move |context: &TaskContext<'_>, payload: Payload<'static>, limits: &Limits| {
+            if context.is_aborted() {
+                let text = "the call was aborted before its task began".to_owned();
+                return Err(failed(TaskFailure::Aborted, text));
+            }
             // Decoding and encoding may run the user's code too.
             let run = || {
                 let argument = In::decode(payload, limits).map_err(|error| {
                     let text = format!("the argument is not {}: {error}", In::expected());
                     failed(TaskFailure::Argument, text)
                 })?;
-                task(argument).reply(limits).map_err(|error| match error {
+                task(context, argument).reply(limits).map_err(|error| match error {
                     ReplyError::Rejected(error) => Box::new((TaskFailure::Returned, error)),
                     error => failed(TaskFailure::Result, error.to_string()),
                 })
@@ -146,7 +181,7 @@ impl Tasks {
         // A table with more entries than indexes is refused before any handle is used.
         let index = u16::try_from(self.entries.len()).unwrap_or(u16::MAX);
         self.entries.push(Entry { name, run });
-        Task { index, table: self.table, types: PhantomData }
+        Task::new(index, self.table)
     }
 }
 
@@ -160,12 +195,40 @@ impl fmt::Debug for Tasks {
 pub struct Task<In, Out> {
     index: u16,
     table: Table,
+    timeout: Option<Duration>,
     types: PhantomData<fn(In) -> Out>,
 }
 
 impl<In, Out> Task<In, Out> {
     pub(crate) fn new(index: u16, table: Table) -> Self {
-        Self { index, table, types: PhantomData }
+        Self { index, table, timeout: None, types: PhantomData }
+    }
+
+    /// The same task, for calls that end with [`CallError::TimedOut`](crate::CallError::TimedOut) when there
+    /// is no answer after `timeout`. The time begins with the call, and time in the queue counts.
+    ///
+    /// A handle that is kept is a timeout for the task, one that is made for a call is one for the
+    /// call:
+    ///
+    /// ```no_run
+    /// # use knit_lanes::{CallError, Pool, Task};
+    /// # use std::time::Duration;
+    /// # fn call(pool: &Pool, resize: Task<u32, u32>) -> Result<u32, CallError> {
+    /// match pool.call(resize.with_timeout(Duration::from_millis(50)), 7).wait() {
+    ///     Err(CallError::TimedOut { .. }) => Ok(0),
+    ///     outcome => outcome,
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Longest time of a call by this handle, if it has one.
+    #[must_use]
+    pub fn timeout(self) -> Option<Duration> {
+        self.timeout
     }
 
     pub(crate) fn index(self) -> u16 {
@@ -187,7 +250,10 @@ impl<In, Out> Copy for Task<In, Out> {}
 
 impl<In, Out> fmt::Debug for Task<In, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Task")
+            .field("index", &self.index)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -211,9 +277,15 @@ pub(crate) struct Bound<'t> {
 impl Bound<'_> {
     /// Runs the task with this index. Never unwinds.
     #[inline]
-    pub(crate) fn run(&self, function: u16, payload: Payload<'static>, limits: &Limits) -> Outcome {
+    pub(crate) fn run(
+        &self,
+        context: &TaskContext<'_>,
+        function: u16,
+        payload: Payload<'static>,
+        limits: &Limits,
+    ) -> Outcome {
         match self.runners.get(usize::from(function)) {
-            Some(Some(run)) => run(payload, limits),
+            Some(Some(run)) => run(context, payload, limits),
             found => Err(self.unknown(function, found.is_some())),
         }
     }

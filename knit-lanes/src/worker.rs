@@ -4,13 +4,13 @@ use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::buffer::link::Link;
 use crate::tasks::{Bound, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
-use crate::{Boot, BootError, GiveError, LaneError, SendError, TaskFailure};
+use crate::{Boot, BootError, GiveError, LaneError, SendError, TaskContext, TaskFailure};
 use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{Features, LaneState, ProtocolViolation};
 use knit_ring::{
-    Doorbell, FutexBell, Mapped, Mapping, MemfdError, Relax, SegmentError, SpinBudget, SystemClock,
-    Waiter, attach_segment,
+    AbortReceiver, Doorbell, FutexBell, Mapped, Mapping, MemfdError, Relax, SegmentError,
+    SpinBudget, SystemClock, Waiter, attach_segment,
 };
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -55,8 +55,11 @@ struct Worker<'t> {
     waiter: Waiter<Memory>,
     /// There when the host has a control channel, which is then descriptor 3.
     link: Option<Arc<Link>>,
+    aborts: AbortReceiver<Memory>,
     tasks: Bound<'t>,
     limits: Limits,
+    /// Number of the lane in its pool.
+    number: usize,
     spin: SpinBudget<SystemClock>,
     /// Requests since the last look at the channel.
     since_look: u32,
@@ -97,7 +100,9 @@ impl<'t> Worker<'t> {
             lane,
             waiter,
             link,
+            aborts: WorkerLane::aborts(&memory, &layout).map_err(LaneError::from)?,
             limits: boot.limits(),
+            number: boot.lane,
             tasks: tasks.bind(boot.tasks),
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
             since_look: 0,
@@ -163,7 +168,8 @@ impl<'t> Worker<'t> {
             }
             None => None,
         };
-        let run = || self.tasks.run(request.function, request.payload, &self.limits);
+        let context = TaskContext::new(self.number, &self.aborts, request.abort);
+        let run = || self.tasks.run(&context, request.function, request.payload, &self.limits);
         let (rejected, parcel) = match decoding(buffer, || encoding(run)) {
             Ok(parcel) => (false, parcel),
             Err(failed) => (true, Parcel::from(self.error_payload(failed.0, &failed.1))),

@@ -7,9 +7,9 @@ use crate::way::Way;
 use crate::worker_ends::WorkerEnds;
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Word0,
+    Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Region, Word0,
 };
-use knit_ring::{AttachError, Notifier, SharedMemory, SharedWord, Waiter};
+use knit_ring::{AbortReceiver, AttachError, Notifier, SharedMemory, SharedWord, Waiter};
 
 /// The worker's end of a lane: polls requests, sends answers.
 ///
@@ -101,6 +101,16 @@ impl<M: SharedMemory> WorkerLane<M> {
         lane.state.store_release(LaneState::Open.word());
         lane.notifier.advance();
         Ok(lane)
+    }
+
+    /// Where the host says which calls it wants no answer to any more: [`Request::abort`] of a request is
+    /// its signal there.
+    ///
+    /// # Errors
+    ///
+    /// The layout does not fit the memory.
+    pub fn aborts(memory: &M, layout: &Layout) -> Result<AbortReceiver<M>, AttachError> {
+        AbortReceiver::new(memory, layout.region(Region::AbortBits))
     }
 
     /// The waiter with which the worker sleeps until its host rings.

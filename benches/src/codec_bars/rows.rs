@@ -1,32 +1,28 @@
 //! The rows.
 
 use super::{Bar, Row, Work};
+use crate::samples::{self, Item, LARGE, MIB, SMALL, documents, fault};
 use knit_codec::{
     Decode, DecodeBorrowed, Encode, ErrorValue, INLINE_BYTES, Json, Limits, Null, Numbers, Payload,
     Value,
 };
 use knit_proto::{Span, Tag};
 use knit_ring::{HeapBlock, HeapMemory, Mapped, MappedBytes, SharedBytes, SharedMemory};
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hint::black_box;
 
-const MIB: usize = 1 << 20;
 const LIMITS: fn() -> Limits = Limits::default;
 
 /// The bars, in the order of the report.
 #[must_use]
 pub fn all() -> Vec<Row> {
-    let ascii = "0123456789abcdef".repeat(MIB / 16);
-    let mixed = "grüße ключ 😀 ok! ".repeat(MIB / 26 + 1);
-    let mixed = mixed[..mixed.floor_char_boundary(MIB)].to_owned();
-    let bytes: Vec<u8> = (0..MIB).map(|at| (at % 251) as u8).collect();
-    let floats: Vec<f64> = (0..MIB / 8).map(|at| at as f64 * 0.5).collect();
+    let (ascii, mixed) = (samples::ascii(MIB), samples::mixed(MIB));
+    let (bytes, floats) = (samples::bytes(MIB), samples::floats(MIB / 8));
     let integers: Vec<i32> = (0..MIB as i32 / 4).collect();
     let longs: Vec<i64> = (0..MIB as i64 / 8).map(|at| -at).collect();
     let unsigned: Vec<u64> = (0..MIB as u64 / 8).collect();
-    let (small, large) = (documents(8), documents(880));
+    let (small, large) = (documents(SMALL), documents(LARGE));
     vec![
         scalar("f64", 0.1_f64),
         scalar("bool", true),
@@ -232,29 +228,6 @@ fn copy_and_check(text: String) -> Work {
     })
 }
 
-/// What a service might send: numbers, short strings, a list, an option, now and then an escape.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Item {
-    id: u64,
-    name: String,
-    tags: Vec<String>,
-    score: f64,
-    active: bool,
-    note: Option<String>,
-}
-
-fn documents(count: u64) -> Vec<Item> {
-    let item = |id| Item {
-        id: id * 7919,
-        name: format!("item number {id}"),
-        tags: vec!["alpha".into(), "beta".into(), format!("t{}", id % 13)],
-        score: id as f64 * 0.37,
-        active: id % 3 == 0,
-        note: (id % 4 == 0).then(|| "grüße, \"quoted\"".into()),
-    };
-    (0..count).map(item).collect()
-}
-
 fn json_encode(name: &'static str, items: Vec<Item>) -> Row {
     let reference = ("serde_json", serde_json_encode(items.clone()));
     row(name, knit_json_encode(items), Some(reference), Bar::AtMost(1.0))
@@ -310,11 +283,7 @@ fn serde_json_decode(items: &[Item]) -> Work {
 /// An error and three causes, with a stack of some 500 bytes each, there and back.
 fn error() -> Work {
     let limits = LIMITS();
-    let stack = "    at Object.method (file:///srv/app/src/module.ts:123:45)\n".repeat(8);
-    let one = |message: &str| ErrorValue::new("TypeError", message).with_stack(stack.clone());
-    let causes = ["connection lost", "socket closed", "timeout"].map(one);
-    let cause = causes.into_iter().rev().reduce(|inner, outer| outer.with_cause(inner));
-    let error = one("request failed").with_cause(cause.expect("three causes"));
+    let error = ErrorValue::from(&fault(3));
     assert_eq!(error.chain().count(), 4);
     let there_and_back = move |error: &ErrorValue| {
         let payload = black_box(error).encode(&limits).expect("it can be sent");

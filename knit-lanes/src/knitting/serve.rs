@@ -7,7 +7,7 @@ use crate::transfer::{Received, SendError};
 use crate::way::Way;
 use crate::worker::{complain, error_payload, spin_budget};
 use crate::worker_ends::WorkerEnds;
-use crate::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, TaskFailure};
+use crate::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, TaskContext, TaskFailure};
 use core::time::Duration;
 use knit_codec::{ErrorValue, Limits, Payload};
 use knit_proto::{Direction, ProtocolViolation, Region, Word0};
@@ -161,7 +161,8 @@ impl<'t> Worker<'t> {
             let error = ErrorValue::new("AbortError", "the call was aborted before it ran");
             return self.reject(call, TaskFailure::Returned, &error);
         }
-        let value = match self.tasks.run(function, payload, &self.limits) {
+        let context = TaskContext::new(0, &self.aborts, abort);
+        let value = match self.tasks.run(&context, function, payload, &self.limits) {
             Ok(value) => value,
             Err(failed) => return self.reject(call, failed.0, &failed.1),
         };

@@ -8,7 +8,7 @@ use crate::process::Program;
 use crate::tasks::Tasks;
 use core::time::Duration;
 use knit_codec::Limits;
-use knit_proto::{Direction, Geometry};
+use knit_proto::{Direction, Geometry, SLOTS};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -25,6 +25,7 @@ pub struct Builder {
     pub(super) spin: Duration,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
+    pub(super) hard_timeout: Duration,
 }
 
 impl Default for Builder {
@@ -41,6 +42,7 @@ impl Default for Builder {
             spin: if cores > 1 { Duration::from_micros(50) } else { Duration::ZERO },
             ready_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
+            hard_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -106,6 +108,14 @@ impl Builder {
         self
     }
 
+    /// How long a worker may keep a call that was aborted or has timed out. After that it is killed,
+    /// and replaced; other calls that it has fail with `CallError::WorkerDied`. A worker
+    /// that never lets go of a call would never take another one. `Duration::MAX` kills none. Default: 10 s.
+    pub fn hard_timeout(mut self, limit: Duration) -> Self {
+        self.hard_timeout = limit;
+        self
+    }
+
     /// Starts the workers and waits until all of them are ready.
     ///
     /// # Errors
@@ -121,7 +131,7 @@ impl Builder {
         if self.processes == 0 {
             return Err(StartError::NoWorkers);
         }
-        let geometry = match Geometry::new(self.arena, self.arena, 0) {
+        let geometry = match Geometry::new(self.arena, self.arena, SLOTS) {
             Ok(geometry) => geometry,
             Err(error) => return refuse("arena_bytes", error.to_string()),
         };

@@ -88,9 +88,11 @@ impl Wakes {
 }
 
 const QUEUED: usize = usize::MAX;
+/// In place of a lane: the call has ended and no lane may take it.
+const ENDED: usize = usize::MAX - 1;
 
 impl CallState {
-    fn new(outcome: Option<Outcome>) -> Arc<Self> {
+    pub(super) fn new(outcome: Option<Outcome>) -> Arc<Self> {
         Arc::new(Self {
             done: AtomicU32::new(outcome.is_some().into()),
             lane: AtomicUsize::new(QUEUED),
@@ -109,7 +111,24 @@ impl CallState {
     #[inline]
     pub(super) fn lane(&self) -> Option<usize> {
         // Relaxed: a hint where to look; the outcome is what counts.
-        Some(self.lane.load(Ordering::Relaxed)).filter(|lane| *lane != QUEUED)
+        Some(self.lane.load(Ordering::Relaxed)).filter(|lane| *lane < ENDED)
+    }
+
+    /// Takes a call of the queue for a lane, before the lane's worker is given it. False when the call has ended.
+    pub(super) fn claim(&self, lane: usize) -> bool {
+        // Relaxed, here and below: one of two claims wins, and nothing else is read on the strength of it.
+        let claim = self.lane.compare_exchange(QUEUED, lane, Ordering::Relaxed, Ordering::Relaxed);
+        claim.is_ok()
+    }
+
+    /// The lane had no room: the call is queued again.
+    pub(super) fn unclaim(&self) {
+        self.lane.store(QUEUED, Ordering::Relaxed);
+    }
+
+    /// Keeps lanes from taking a call of the queue. False when one has it.
+    pub(super) fn end_queued(&self) -> bool {
+        self.claim(ENDED)
     }
 
     pub(super) fn set_lane(&self, lane: usize) {
@@ -123,10 +142,15 @@ impl CallState {
         self.watched.load(Ordering::Relaxed) == 0
     }
 
-    /// Sets the outcome. Whoever waits for it is noted in `wakes`.
+    /// Sets the outcome, unless there is one: a call that was given up has ended before its answer
+    /// comes. Whoever waits for it is noted in `wakes`.
     #[inline]
     pub(super) fn complete(&self, outcome: Outcome, wakes: &mut Wakes) {
         let mut inner = self.lock();
+        // Relaxed: stored under this lock, or by the only one who asks.
+        if self.done.load(Ordering::Relaxed) != 0 {
+            return;
+        }
         inner.outcome = Some(outcome);
         // Release: whoever sees 1 finds the outcome.
         self.done.store(1, Ordering::Release);
@@ -210,7 +234,26 @@ impl CallState {
 pub struct Call<T> {
     shared: Arc<Shared>,
     state: Arc<CallState>,
+    abort_on_drop: bool,
     value: PhantomData<fn() -> T>,
+}
+
+impl<T> Call<T> {
+    /// Ends the call with [`CallError::Aborted`], unless it has ended. A call that is still in the queue
+    /// never runs. When a worker has it, its task can see that
+    /// ([`TaskContext::is_aborted`](crate::TaskContext::is_aborted)); the worker takes no other call until
+    /// the task has returned, and is killed when that takes longer than
+    /// [`Builder::hard_timeout`](crate::Builder::hard_timeout).
+    pub fn abort(&self) {
+        let aborted = |may_have_run| CallError::Aborted { may_have_run };
+        self.shared.give_up(&self.state, aborted);
+    }
+
+    /// The same handle, which aborts the call when it is dropped before the call has ended.
+    pub fn abort_on_drop(mut self) -> Self {
+        self.abort_on_drop = true;
+        self
+    }
 }
 
 impl<T: Decode> Call<T> {
@@ -224,12 +267,15 @@ impl<T: Decode> Call<T> {
                 Ok(parcel) => {
                     let state = CallState::new(None);
                     shared.submit(task.index(), parcel, &state);
+                    if let Some(timeout) = task.timeout() {
+                        shared.expire_after(timeout, &state);
+                    }
                     state
                 }
                 Err(error) => refused(CallError::Argument(error)),
             }
         };
-        Self { shared: Arc::clone(shared), state, value: PhantomData }
+        Self { shared: Arc::clone(shared), state, abort_on_drop: false, value: PhantomData }
     }
 
     /// Blocks until the call has ended: spins for a while, then sleeps.
@@ -294,6 +340,9 @@ impl<T: Decode> Future for Call<T> {
 
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
+        if self.abort_on_drop && !self.state.is_done() {
+            self.abort();
+        }
         if !self.state.is_done() && self.state.abandon() {
             self.shared.left_unattended();
         }

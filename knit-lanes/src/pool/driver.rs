@@ -10,12 +10,16 @@ use std::time::Instant;
 /// Time between two looks at calls that somebody is expected to wait for.
 const TICK: Duration = Duration::from_millis(10);
 
+/// How often the driver looks at the lanes between two looks at the clock, while there are deadlines.
+const LOOKS_PER_DEADLINE: u32 = 32;
+
 /// The driver thread: serves what no thread waits for until the pool is dropped, then everything
 /// until the last call has ended or the drain timeout is over.
 pub(super) fn run(shared: &Shared) {
     let mut spin = spin_budget(shared.spin);
     while !shared.is_draining() {
         let local = shared.driver.local();
+        shared.keep_deadlines();
         if shared.needs_driver_now() || shared.queue_stands_still() {
             drive(shared, &mut spin, None, || shared.needs_driver() && !shared.is_draining());
         } else if !shared.needs_driver() && !shared.is_draining() {
@@ -32,11 +36,12 @@ fn rest(shared: &Shared, local: u32) {
     shared.set_driver_rests(true);
     // A call that is submitted after this look finds the driver resting, and rings.
     if shared.lanes.iter().all(|lane| lane.in_flight() == 0) {
-        shared.driver.wait_local(local, None);
+        shared.driver.wait_local(local, shared.until_deadline());
         shared.set_driver_rests(false);
     } else {
         shared.set_driver_rests(false);
-        shared.driver.wait_local(local, Some(TICK));
+        let tick = shared.until_deadline().map_or(TICK, |remaining| remaining.min(TICK));
+        shared.driver.wait_local(local, Some(tick));
         for lane in &shared.lanes {
             lane.poll(shared);
         }
@@ -51,6 +56,7 @@ fn drive(
     wanted: impl Fn() -> bool,
 ) {
     let mut relax = Relax::new();
+    let mut looks = 0_u32;
     loop {
         let local = shared.driver.local();
         let remaining = deadline.map(|end| end.saturating_duration_since(Instant::now()));
@@ -59,11 +65,17 @@ fn drive(
             spin.found();
             return;
         }
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(LOOKS_PER_DEADLINE) {
+            shared.keep_deadlines();
+        }
         if shared.lanes.iter().fold(false, |any, lane| lane.glance(shared) | any) {
             spin.found();
             relax = Relax::new();
         } else if spin.is_over() {
-            sleep(shared, local, remaining, &wanted);
+            shared.keep_deadlines();
+            let timeout = shared.until_deadline().into_iter().chain(remaining).min();
+            sleep(shared, local, timeout, &wanted);
             spin.slept();
         } else {
             relax.moment();

@@ -9,7 +9,7 @@ use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
 use crate::error::{CallError, StartError};
 use crate::process::{Killer, WorkerExit};
-use crate::{HostLane, ProtocolViolation, SendError};
+use crate::{CallId, HostLane, ProtocolViolation, SendError};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use knit_proto::{Features, Layout, SLOTS};
@@ -50,7 +50,14 @@ struct Core {
     /// Whether this worker has ever taken calls.
     was_open: bool,
     /// The calls that are with the worker, by their place.
-    calls: [Option<Arc<CallState>>; SLOTS as usize],
+    calls: [Option<WithWorker>; SLOTS as usize],
+}
+
+/// A call that is with a worker.
+#[derive(Debug)]
+struct WithWorker {
+    id: CallId,
+    call: Arc<CallState>,
 }
 
 /// Where a lane is in its life. Only the supervisor leaves `Down` and `Poisoned`.
@@ -334,6 +341,37 @@ impl Lane {
         waited.unwrap_or_else(PoisonError::into_inner).0.kill();
     }
 
+    /// Ends a call that is with the worker, which is told that nobody wants the answer. False when
+    /// the worker does not have the call.
+    pub(super) fn give_up_call(
+        &self,
+        shared: &Shared,
+        call: &Arc<CallState>,
+        error: CallError,
+    ) -> bool {
+        let mut wakes = Wakes::default();
+        let mut core = self.lock();
+        let Some(id) = core.id_of(call) else { return false };
+        if let Phase::Open(host) = &mut core.phase {
+            host.abort(id);
+        }
+        call.complete(Err(Box::new(error)), &mut wakes);
+        drop(core);
+        shared.wake(wakes);
+        true
+    }
+
+    /// Kills a worker that still has this call, which was given up long ago.
+    pub(super) fn kill_if_it_has(&self, shared: &Shared, call: &Arc<CallState>) {
+        // The answer may be there and nobody has looked.
+        self.poll(shared);
+        let core = self.lock();
+        if core.id_of(call).is_some() {
+            tracing::warn!(target: "lifecycle", lane = self.index, "worker ignores an abort: killed");
+            core.kill();
+        }
+    }
+
     /// Process id of the worker, while it takes calls.
     pub(super) fn worker_id(&self) -> Option<u32> {
         let core = self.lock();
@@ -362,6 +400,11 @@ impl Lane {
 }
 
 impl Core {
+    fn id_of(&self, call: &Arc<CallState>) -> Option<CallId> {
+        let mut with_worker = self.calls.iter().flatten();
+        with_worker.find(|with| Arc::ptr_eq(&with.call, call)).map(|with| with.id)
+    }
+
     fn is_idle(&self) -> bool {
         matches!(&self.phase, Phase::Open(host) if host.in_flight() == 0)
     }
@@ -387,7 +430,8 @@ impl Core {
                 if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
                     link.published(buffer);
                 }
-                self.calls[submitted.call.place()] = Some(Arc::clone(call));
+                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call) };
+                self.calls[submitted.call.place()] = Some(with_worker);
                 call.set_lane(lane);
                 if submitted.wake {
                     FutexBell.wake(host.bell());
@@ -459,7 +503,10 @@ impl Core {
                             return true;
                         }
                     };
-                    let Some(call) = self.calls[answer.call.place()].take() else { continue };
+                    let Some(WithWorker { call, .. }) = self.calls[answer.call.place()].take()
+                    else {
+                        continue;
+                    };
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
                     if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
@@ -485,6 +532,12 @@ impl Core {
             return false;
         }
         let Some(call) = shared.next_queued() else { return false };
+        if !call.state.claim(lane) {
+            // It was given up in the queue.
+            shared.left_queue();
+            wakes.drained |= shared.is_draining();
+            return true;
+        }
         match self.offer(lane, shared, call.function, &call.parcel, &call.state, wakes) {
             Offered::Taken => {
                 shared.left_queue();
@@ -494,6 +547,7 @@ impl Core {
                 true
             }
             Offered::Declined => {
+                call.state.unclaim();
                 shared.put_back(call);
                 false
             }
@@ -514,7 +568,7 @@ impl Core {
     }
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
-        for call in self.calls.iter_mut().filter_map(Option::take) {
+        for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
             call.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();
         }

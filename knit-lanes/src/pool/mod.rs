@@ -10,11 +10,14 @@
 //! - The *driver* thread does the same for what nobody waits for in that way: futures, calls whose
 //!   handle was dropped, the queue, and workers that start. While any call is with a worker it also
 //!   looks at every lane now and then; with no call under way it sleeps.
+//! - The driver also keeps the deadlines: calls with a timeout, and workers that do not let go of a call
+//!   that was given up.
 //! - A *supervisor* thread for each lane starts the worker's process, sleeps until it ends, fails
 //!   the calls that were with it, and starts another one.
 
 mod builder;
 mod call;
+mod deadlines;
 mod driver;
 mod lane;
 mod shared;

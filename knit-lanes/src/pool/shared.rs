@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
+use super::deadlines::{Deadlines, Due};
 use super::lane::{Lane, Offered, When};
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) spin: Duration,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
+    hard_timeout: Duration,
+    deadlines: Deadlines,
     /// Wakes the driver.
     pub(super) driver: FutexPair,
     /// The lane that took the last call.
@@ -84,6 +87,8 @@ impl Shared {
             spin: builder.spin,
             ready_timeout: builder.ready_timeout,
             drain_timeout: builder.drain_timeout,
+            hard_timeout: builder.hard_timeout,
+            deadlines: Deadlines::default(),
             driver: FutexPair::default(),
             last: AtomicUsize::new(0),
             queue: Mutex::default(),
@@ -179,6 +184,74 @@ impl Shared {
         self.moved.fetch_add(1, Ordering::Relaxed);
         // Release: whoever no longer counts it here finds it with its lane.
         self.queued.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Ends a call with an error, which is told whether its task may have run. Nothing happens when the call
+    /// has ended.
+    pub(super) fn give_up(&self, call: &Arc<CallState>, error: impl Fn(bool) -> CallError) {
+        loop {
+            if call.is_done() {
+                return;
+            }
+            match call.lane() {
+                Some(lane) => {
+                    if self.lanes[lane].give_up_call(self, call, error(true)) {
+                        return self.kill_after_hard_timeout(lane, call);
+                    }
+                    // It has just ended, or is back in the queue, or is being handed over.
+                    core::hint::spin_loop();
+                }
+                None if call.end_queued() => {
+                    let mut wakes = Wakes::default();
+                    call.complete(Err(Box::new(error(false))), &mut wakes);
+                    return self.wake(wakes);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Ends the call when there is no answer after so much time.
+    pub(super) fn expire_after(&self, timeout: Duration, call: &Arc<CallState>) {
+        if let Some(at) = Instant::now().checked_add(timeout)
+            && !call.is_done()
+        {
+            self.add_deadline(at, Due::Expire(timeout), call);
+        }
+    }
+
+    fn kill_after_hard_timeout(&self, lane: usize, call: &Arc<CallState>) {
+        if let Some(at) = Instant::now().checked_add(self.hard_timeout) {
+            self.add_deadline(at, Due::Kill(lane), call);
+        }
+    }
+
+    fn add_deadline(&self, at: Instant, due: Due, call: &Arc<CallState>) {
+        if self.deadlines.add(at, due, Arc::downgrade(call)) {
+            self.driver.ring_local();
+        }
+    }
+
+    /// Does what is due by now.
+    #[inline]
+    pub(super) fn keep_deadlines(&self) {
+        while let Some((due, call)) = self.deadlines.take_due() {
+            let Some(call) = call.upgrade() else { continue };
+            match due {
+                Due::Expire(timeout) => {
+                    // The answer may be there and nobody has looked.
+                    self.poll_for(&call);
+                    let error = |may_have_run| CallError::TimedOut { timeout, may_have_run };
+                    self.give_up(&call, error);
+                }
+                Due::Kill(lane) => self.lanes[lane].kill_if_it_has(self, &call),
+            }
+        }
+    }
+
+    /// Time until something is due.
+    pub(super) fn until_deadline(&self) -> Option<Duration> {
+        self.deadlines.remaining()
     }
 
     pub(super) fn fail_queue(&self, error: &CallError) {

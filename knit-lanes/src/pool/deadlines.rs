@@ -1,0 +1,172 @@
+//! When which calls are over: those with a timeout, and those that were given up while a worker has them.
+//!
+//! Nothing is taken out when a call ends in time. What is over by itself leaves when the driver
+//! looks, or when the heap has doubled.
+
+use super::call::CallState;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+/// What is to happen at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// The call has had this much time.
+    Expire(Duration),
+    /// The worker of this lane has not answered a call that was given up: it is killed.
+    Kill(usize),
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    due: Due,
+    call: Weak<CallState>,
+}
+
+impl Entry {
+    /// Whether nothing has to happen any more.
+    fn is_over(&self) -> bool {
+        // A call that was given up is done, and with its lane until the answer has come.
+        match self.due {
+            Due::Expire(_) => self.call.upgrade().is_none_or(|call| call.is_done()),
+            Due::Kill(_) => self.call.strong_count() == 0,
+        }
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Entry {}
+
+/// The deadlines of a pool, earliest first.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    heap: Mutex<BinaryHeap<Reverse<Entry>>>,
+    /// Length of the heap, for a look without the lock.
+    len: AtomicUsize,
+    /// Entries from which on the heap is rid of what is over.
+    crowded: AtomicUsize,
+}
+
+/// Fewest entries that are looked through for what is over.
+const FEW: usize = 64;
+
+impl Deadlines {
+    /// Adds one. Returns whether it is the next one: then the driver may sleep for too long.
+    pub(super) fn add(&self, at: Instant, due: Due, call: Weak<CallState>) -> bool {
+        let mut heap = self.lock();
+        if heap.len() >= self.crowded.load(Ordering::Relaxed).max(FEW) {
+            heap.retain(|Reverse(entry)| !entry.is_over());
+            self.crowded.store(heap.len() * 2, Ordering::Relaxed);
+        }
+        let is_next = heap.peek().is_none_or(|Reverse(next)| at < next.at);
+        heap.push(Reverse(Entry { at, due, call }));
+        self.len.store(heap.len(), Ordering::Relaxed);
+        is_next
+    }
+
+    /// Whether there are any. A hint: one that is just being added rings for the driver.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        self.len.load(Ordering::Relaxed) != 0
+    }
+
+    /// Time until the next one; `None` when there is none.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        if !self.any() {
+            return None;
+        }
+        let mut heap = self.lock();
+        self.drop_what_is_over(&mut heap);
+        heap.peek().map(|Reverse(next)| next.at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Takes what is due by now.
+    pub(super) fn take_due(&self) -> Option<(Due, Weak<CallState>)> {
+        if !self.any() {
+            return None;
+        }
+        let mut heap = self.lock();
+        self.drop_what_is_over(&mut heap);
+        if heap.peek()?.0.at > Instant::now() {
+            return None;
+        }
+        let Reverse(entry) = heap.pop()?;
+        self.len.store(heap.len(), Ordering::Relaxed);
+        Some((entry.due, entry.call))
+    }
+
+    fn drop_what_is_over(&self, heap: &mut BinaryHeap<Reverse<Entry>>) {
+        while heap.peek().is_some_and(|Reverse(entry)| entry.is_over()) {
+            heap.pop();
+        }
+        self.len.store(heap.len(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Reverse<Entry>>> {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::call::Wakes;
+    use super::*;
+    use crate::error::CallError;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_over_goes_and_what_is_due_comes_in_its_order() {
+        let deadlines = Deadlines::default();
+        let now = Instant::now();
+        let past = |ms| now.checked_sub(Duration::from_millis(ms)).unwrap();
+        let calls: Vec<_> = (0..4).map(|_| CallState::new(None)).collect();
+        let expire = Due::Expire(Duration::ZERO);
+        let add = |at, call: &Arc<CallState>| deadlines.add(at, expire, Arc::downgrade(call));
+        assert_eq!((deadlines.any(), deadlines.remaining()), (false, None));
+        assert!(add(past(1), &calls[0]));
+        assert!(add(past(3), &calls[1]));
+        assert!(!add(past(2), &calls[2]));
+        assert!(!add(now + Duration::from_secs(600), &calls[3]));
+        calls[2].complete(Err(Box::new(CallError::Closed)), &mut Wakes::default());
+        let due = || deadlines.take_due().map(|(_, call)| call.as_ptr());
+        assert_eq!(due(), Some(Arc::as_ptr(&calls[1])));
+        assert_eq!(due(), Some(Arc::as_ptr(&calls[0])));
+        assert_eq!(due(), None);
+        assert!(deadlines.remaining().unwrap() > Duration::from_secs(500));
+        drop(calls);
+        assert_eq!((deadlines.remaining(), deadlines.any()), (None, false));
+    }
+
+    /// A million calls that end in time do not leave a million entries.
+    #[test]
+    fn calls_that_end_in_time_do_not_pile_up() {
+        let deadlines = Deadlines::default();
+        let at = Instant::now() + Duration::from_secs(600);
+        for _ in 0..10_000 {
+            let call = CallState::new(None);
+            deadlines.add(at, Due::Expire(Duration::ZERO), Arc::downgrade(&call));
+            assert!(deadlines.len.load(Ordering::Relaxed) <= 2 * FEW);
+        }
+    }
+}
