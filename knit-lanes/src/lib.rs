@@ -54,6 +54,37 @@
 //! }
 //! ```
 //!
+//! A call can have a time limit, and can be aborted. Its task can see that.
+//!
+//! ```no_run
+//! use knit_lanes::{Aborted, CallError, Pool, TaskContext, Tasks};
+//! use std::time::Duration;
+//!
+//! fn count(context: &TaskContext<'_>, to: u32) -> Result<f64, Aborted> {
+//!     let mut sum = 0.0;
+//!     for n in 0..to {
+//!         context.check()?;
+//!         sum += f64::from(n);
+//!     }
+//!     Ok(sum)
+//! }
+//!
+//! fn main() -> knit_lanes::Result<()> {
+//!     let mut tasks = Tasks::new();
+//!     let count = tasks.add_with_context("count", count).with_timeout(Duration::from_secs(1));
+//!     tasks.serve_if_worker();
+//!
+//!     let pool = Pool::builder().processes(1).start(tasks)?;
+//!     match pool.call(count, u32::MAX).wait() {
+//!         Ok(sum) => println!("{sum}"),
+//!         Err(CallError::TimedOut { timeout, .. }) => println!("not within {timeout:?}"),
+//!         Err(error) => return Err(error.into()),
+//!     }
+//!     pool.call(count, u32::MAX).abort();
+//!     Ok(())
+//! }
+//! ```
+//!
 //! There are two layers. [`HostLane`] and [`WorkerLane`] are state machines over shared memory:
 //! they never spawn, wait, or read a clock, and a binding drives them from its own event loop.
 //! [`Pool`] is a runtime on top of them for Rust programs: it starts worker processes, hands calls

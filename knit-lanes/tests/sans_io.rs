@@ -15,9 +15,9 @@ const MAX: u32 = 16 << 10;
 
 const FEATURES: [Features; 2] = [Features::NONE, Features::STAMPS];
 
-/// A segment of one lane with these optional features.
-fn segment(optional: Features) -> (HeapMemory, Layout) {
-    let geometry = Geometry::new(ARENA, ARENA, 0).unwrap();
+/// A segment of one lane with these optional features and room for so many abort signals.
+fn segment(optional: Features, signals: u32) -> (HeapMemory, Layout) {
+    let geometry = Geometry::new(ARENA, ARENA, signals).unwrap();
     let memory =
         HeapMemory::zeroed(ExtensionBytes::MIN.lane_block_at() + geometry.block_bytes()).unwrap();
     let fields = HeaderFields {
@@ -46,7 +46,11 @@ struct Lane {
 }
 
 fn lane(optional: Features) -> Lane {
-    let (memory, layout) = segment(optional);
+    lane_with_signals(optional, 0)
+}
+
+fn lane_with_signals(optional: Features, signals: u32) -> Lane {
+    let (memory, layout) = segment(optional, signals);
     HostLane::announce(&memory, &layout, 1).unwrap();
     let worker = WorkerLane::open(&memory, &layout, MAX, 2).unwrap();
     let host = HostLane::connect(&memory, &layout, MAX).unwrap().unwrap();
@@ -121,7 +125,7 @@ fn a_call_goes_and_its_answer_comes_back() {
 /// LANE-8.
 #[test]
 fn a_host_connects_once_the_worker_is_open() {
-    let (memory, layout) = segment(Features::STAMPS);
+    let (memory, layout) = segment(Features::STAMPS, 0);
     let absent = WorkerLane::open(&memory, &layout, MAX, 2);
     assert!(matches!(absent, Err(LaneError::Violation(ProtocolViolation::State { state: 0 }))));
     HostLane::announce(&memory, &layout, 1).unwrap();
@@ -132,7 +136,7 @@ fn a_host_connects_once_the_worker_is_open() {
 
 #[test]
 fn a_side_that_speaks_for_another_lane_is_refused() {
-    let (memory, layout) = segment(Features::STAMPS);
+    let (memory, layout) = segment(Features::STAMPS, 0);
     HostLane::announce(&memory, &layout, 1).unwrap();
     let (host, worker) = (layout.host_control(), layout.worker_control());
     memory.word(host.epoch).unwrap().store_release(4);
@@ -149,7 +153,7 @@ fn a_side_that_speaks_for_another_lane_is_refused() {
 /// SEG-9.
 #[test]
 fn accepted_features_are_offered_ones_and_all_required_ones() {
-    let (memory, layout) = segment(Features::NONE);
+    let (memory, layout) = segment(Features::NONE, 0);
     HostLane::announce(&memory, &layout, 1).unwrap();
     let _worker = WorkerLane::open(&memory, &layout, MAX, 2).unwrap();
     let features = memory.word(layout.worker_control().features).unwrap();
@@ -529,5 +533,48 @@ fn answers_in_any_order_belong_to_their_calls() {
             assert_eq!(lane.host.in_flight() as usize, in_flight.len());
         }
         assert!(answered > 2_500 && full > 50, "seed {seed}: {answered} answers, {full} refusals");
+    }
+}
+
+/// LANE-16, LANE-17, LANE-23.
+#[test]
+fn an_abort_is_seen_by_its_call_and_by_no_later_one() {
+    for features in FEATURES {
+        let mut lane = lane_with_signals(features, 32);
+        let aborts = WorkerLane::aborts(&lane.memory, &lane.layout).unwrap();
+        let first = lane.host.submit(0, &number(1.0)).unwrap().call;
+        let second = lane.host.submit(0, &number(2.0)).unwrap().call;
+        assert!(lane.host.abort(second));
+        let (one, two) = (lane.request(), lane.request());
+        let is_aborted = |request: &Request| aborts.is_set(request.abort.unwrap());
+        assert_eq!((is_aborted(&one), is_aborted(&two)), (false, true));
+        // Again, and after its end.
+        assert!(lane.host.abort(second));
+        lane.worker.respond(two.call, true, &number(0.0)).unwrap();
+        assert_eq!(lane.answer().call, second);
+        assert!(!lane.host.abort(second));
+        lane.worker.respond(one.call, false, &number(0.0)).unwrap();
+        assert_eq!(lane.answer().call, first);
+        for _ in 0..64 {
+            lane.host.submit(0, &number(3.0)).unwrap();
+            let request = lane.request();
+            assert!(!is_aborted(&request));
+            lane.worker.respond(request.call, false, &number(0.0)).unwrap();
+            lane.answer();
+        }
+    }
+}
+
+#[test]
+fn a_lane_without_abort_signals_has_calls_that_cannot_be_aborted() {
+    for (signals, told) in [(0, 0), (3, 3), (32, 32), (258, 32)] {
+        let mut lane = lane_with_signals(Features::NONE, signals);
+        let calls: Vec<_> =
+            (0..32).map(|_| lane.host.submit(0, &number(1.0)).unwrap().call).collect();
+        for _ in &calls {
+            let request = lane.request();
+            assert!(request.abort.is_none_or(|signal| u32::from(signal) < signals));
+        }
+        assert_eq!(calls.iter().filter(|call| lane.host.abort(**call)).count(), told);
     }
 }

@@ -3,7 +3,9 @@
 use core::fmt;
 use knit_lanes::codec::Header;
 use knit_lanes::codec::{EncodeError, JsonText, Payload};
-use knit_lanes::{Encode, EnvelopedBuffer, ErrorValue, Limits, SharedBuffer, Tasks, Value};
+use knit_lanes::{
+    Encode, EnvelopedBuffer, ErrorValue, Limits, SharedBuffer, TaskContext, Tasks, Value,
+};
 use knit_proto::Tag;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -47,6 +49,14 @@ fn values(tasks: &mut Tasks) {
         vec![7_u8; 8 << 20]
     });
     tasks.add("hold", |fifo: String| hold(&fifo));
+    tasks.add_with_context("until_aborted", |context: &TaskContext<'_>, fifo: String| {
+        hold(&fifo);
+        while !context.is_aborted() {
+            std::thread::yield_now();
+        }
+        context.check().is_err()
+    });
+    tasks.add_with_context("is_aborted", |context: &TaskContext<'_>, (): ()| context.is_aborted());
 }
 
 /// Tasks that fail.

@@ -28,6 +28,10 @@ pub struct Remote {
     pub count_filled: Task<String, Vec<u8>>,
     /// Runs for as long as a `Gate` is held; returns the id of its process.
     pub hold: Task<String, u32>,
+    /// Opens a `Gate` and runs until its call is aborted; returns whether it was.
+    pub until_aborted: Task<String, bool>,
+    /// Whether its call is aborted.
+    pub is_aborted: Task<(), bool>,
     pub fail: Task<(), f64>,
     pub fail_named: Task<(), f64>,
     pub panic_text: Task<(), f64>,
@@ -77,6 +81,8 @@ pub fn tasks() -> (Tasks, Remote) {
         count: tasks.declare("count"),
         count_filled: tasks.declare("count_filled"),
         hold: tasks.declare("hold"),
+        until_aborted: tasks.declare("until_aborted"),
+        is_aborted: tasks.declare("is_aborted"),
         fail: tasks.declare("fail"),
         fail_named: tasks.declare("fail_named"),
         panic_text: tasks.declare("panic_text"),
