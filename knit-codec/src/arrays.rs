@@ -113,10 +113,12 @@ fn check<E: Element>(payload: &Payload<'_>, limits: &Limits) -> Result<(), Decod
     };
     kind.check(payload, E::EXPECTED, limits)?;
     let (tag, len, element) = (payload.tag(), payload.len(), size_of::<E>());
+    // Limits come first. PAY-25.
+    limits.admit(LimitKind::Elements, tag, len.div_ceil(element))?;
     if !len.is_multiple_of(element) {
         return Err(DecodeError::ElementSize { tag, len, element });
     }
-    Ok(limits.admit(LimitKind::Elements, tag, len / element)?)
+    Ok(())
 }
 
 /// The elements of checked bytes, in a vector of their own.
@@ -148,6 +150,13 @@ macro_rules! elements {
             #[inline]
             fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
                 encode(self, $element::KINDS[0], limits)
+            }
+        }
+
+        impl<const N: usize> Encode for [$element; N] {
+            #[inline]
+            fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+                self.as_slice().encode(limits)
             }
         }
 

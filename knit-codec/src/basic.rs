@@ -3,7 +3,7 @@
 use knit_proto::Tag;
 
 use crate::codec::{admit, refusal};
-use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
+use crate::{Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload};
 
 impl<T: Encode + ?Sized> Encode for &T {
     #[inline]
@@ -114,6 +114,17 @@ impl<T: Encode> Encode for Option<T> {
         match self {
             Some(value) => value.encode_owned(limits),
             None => ().encode_owned(limits),
+        }
+    }
+}
+
+/// Undefined and null are `None`.
+impl<'p, T: DecodeBorrowed<'p>> DecodeBorrowed<'p> for Option<T> {
+    #[inline]
+    fn decode_borrowed(payload: &'p Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        match payload.tag() {
+            Tag::UNDEFINED | Tag::NULL => admit(payload, limits).map(|()| None),
+            _ => T::decode_borrowed(payload, limits).map(Some),
         }
     }
 }

@@ -223,6 +223,14 @@ macro_rules! from_integer {
             }
         }
 
+        impl TryFrom<BigInt> for $integer {
+            type Error = IntegerRange;
+
+            fn try_from(value: BigInt) -> Result<Self, IntegerRange> {
+                Self::try_from(&value)
+            }
+        }
+
         impl TryFrom<&BigInt> for $integer {
             type Error = IntegerRange;
 

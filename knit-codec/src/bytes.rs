@@ -56,6 +56,21 @@ impl<'p> DecodeBorrowed<'p> for &'p [u8] {
     }
 }
 
+/// Always borrowed.
+impl<'p> DecodeBorrowed<'p> for Cow<'p, [u8]> {
+    #[inline]
+    fn decode_borrowed(payload: &'p Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        <&[u8]>::decode_borrowed(payload, limits).map(Cow::Borrowed)
+    }
+}
+
+impl<const N: usize> Encode for [u8; N] {
+    #[inline]
+    fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+        self.as_slice().encode(limits)
+    }
+}
+
 impl Encode for Box<[u8]> {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         (**self).encode(limits)

@@ -95,42 +95,47 @@ mod system_time {
     use super::Date;
     use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
 
-    /// As a date of whole milliseconds, rounded down.
-    impl Encode for SystemTime {
-        fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
-            let millis = match self.duration_since(UNIX_EPOCH) {
+    impl Date {
+        /// The time in whole milliseconds, rounded down; `None` for one beyond [`Self::MAX_MILLIS`].
+        #[must_use]
+        pub fn from_system_time(time: SystemTime) -> Option<Self> {
+            let millis = match time.duration_since(UNIX_EPOCH) {
                 Ok(after) => i128::try_from(after.as_millis()).ok(),
                 Err(before) => i128::try_from(before.duration().as_nanos().div_ceil(1_000_000))
                     .ok()
                     .map(|millis| -millis),
             };
             // Exact: 8.64e15 is below 2^53.
-            let most = Date::MAX_MILLIS as i128;
-            match millis.filter(|millis| (-most..=most).contains(millis)) {
-                Some(millis) => Date::from_millis(millis as f64).encode_owned(limits),
-                None => Err(EncodeError::DateRange),
-            }
+            let most = Self::MAX_MILLIS as i128;
+            let millis = millis.filter(|millis| (-most..=most).contains(millis))?;
+            Some(Self::from_millis(millis as f64))
         }
-    }
 
-    /// Parts of a millisecond are kept as far as they have digits.
-    impl Decode for SystemTime {
-        fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-            let date = Date::decode(payload, limits)?;
-            let millis = date.millis().filter(|millis| millis.abs() <= Date::MAX_MILLIS);
-            let millis = millis.ok_or(DecodeError::DateRange)?;
-            let away = Duration::try_from_secs_f64(millis.abs() / 1e3);
-            let away = away.map_err(|_| DecodeError::DateRange)?;
+        /// The time that the date is; `None` for the invalid date, one beyond [`Self::MAX_MILLIS`], and one
+        /// that this system has no time for. Parts of a millisecond are kept as far as they have digits.
+        #[must_use]
+        pub fn system_time(self) -> Option<SystemTime> {
+            let millis = self.millis().filter(|millis| millis.abs() <= Self::MAX_MILLIS)?;
+            let away = Duration::try_from_secs_f64(millis.abs() / 1e3).ok()?;
             // Whole milliseconds are exact, whatever the seconds were rounded to.
             let whole = millis.trunc() == millis;
             // In range: at most 8.64e15.
             let away = if whole { Duration::from_millis(millis.abs() as u64) } else { away };
-            let time = if millis < 0.0 {
-                UNIX_EPOCH.checked_sub(away)
-            } else {
-                UNIX_EPOCH.checked_add(away)
-            };
-            time.ok_or(DecodeError::DateRange)
+            if millis < 0.0 { UNIX_EPOCH.checked_sub(away) } else { UNIX_EPOCH.checked_add(away) }
+        }
+    }
+
+    /// As [`Date::from_system_time`].
+    impl Encode for SystemTime {
+        fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+            Date::from_system_time(*self).ok_or(EncodeError::DateRange)?.encode_owned(limits)
+        }
+    }
+
+    /// As [`Date::system_time`].
+    impl Decode for SystemTime {
+        fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+            Date::decode(payload, limits)?.system_time().ok_or(DecodeError::DateRange)
         }
 
         fn expected() -> &'static str {

@@ -132,9 +132,6 @@ impl Decode for Envelope {
         // Never longer than the bytes (`Payload::two_parts`).
         let head = payload.head_len() as usize;
         limits.admit(LimitKind::Text, tag, head)?;
-        if *is_external {
-            limits.admit(LimitKind::Text, tag, payload.len() - head)?;
-        }
         let mut header = payload.into_bytes().into_owned();
         let body = header.split_off(head);
         let header = utf8(header.into())?.into_owned();
@@ -145,6 +142,7 @@ impl Decode for Envelope {
             Header::Text(header)
         };
         let body = if *is_external {
+            limits.admit(LimitKind::Text, tag, body.len())?;
             Body::External(external::parse(&utf8(body.into())?, limits)?)
         } else {
             Body::Bytes(body)

@@ -77,9 +77,9 @@ impl EncodeError {
             | Self::CauseChain { .. }
             | Self::FieldName { .. }
             | Self::ReservedCodec { .. }
-            | Self::External { .. } => Some("KNT_ERROR_3"),
+            | Self::External { .. }
+            | Self::DateRange => Some("KNT_ERROR_3"),
             Self::Json { .. } | Self::Nesting { .. } => Some("KNT_ERROR_2"),
-            Self::DateRange => None,
         }
     }
 }

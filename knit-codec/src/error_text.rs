@@ -5,7 +5,8 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use knit_proto::Tag;
@@ -63,7 +64,21 @@ pub(crate) fn write(error: &ErrorValue, limits: &Limits) -> Result<String, Encod
         text.push('}');
     }
     fits(Tag::ERROR, text.len(), limits)?;
+    // A cause that is no error may read as one: as many levels and fields more.
+    if error.chain().any(
+        |error| matches!(error.cause(), Some(Cause::Value(value)) if looks_like_an_object(value)),
+    ) {
+        parse(&text, limits).map_err(|refused| match refused {
+            DecodeError::TooLong(excess) => EncodeError::TooLong(excess),
+            DecodeError::CauseChain { limit } => EncodeError::CauseChain { limit },
+            other => EncodeError::Json { reason: other.to_string() },
+        })?;
+    }
     Ok(text)
+}
+
+fn looks_like_an_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{')
 }
 
 /// About how long the text of `error` is, in bytes: room for most escapes, never more than a payload.
@@ -224,9 +239,7 @@ fn finish(outermost: Draft<'_>, limits: &Limits) -> Result<ErrorValue, DecodeErr
         if let Some(stack) = text(draft.stack) {
             error = error.with_stack(stack);
         }
-        for (name, value) in draft.fields {
-            error = error.with_field(name, value);
-        }
+        error = error.with_new_fields(last_of_equal_names(draft.fields));
         next = match draft.cause.take() {
             Some(DraftCause::Error(inner)) => Some(*inner),
             Some(DraftCause::Value(value)) => {
@@ -241,17 +254,41 @@ fn finish(outermost: Draft<'_>, limits: &Limits) -> Result<ErrorValue, DecodeErr
     nested.ok_or(DecodeError::ErrorShape)
 }
 
-/// The errors in the text of an array; `None` when an element is no error. They are read within the
-/// default limits.
+/// Fields in the order in which their names come first, each with the text that comes last. In time
+/// that grows with the number of fields, whatever their names are.
+fn last_of_equal_names(fields: Vec<(Cow<'_, str>, &str)>) -> Vec<(String, String)> {
+    let mut places: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
+    let mut kept: Vec<(String, &str)> = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
+        match places.get(&*name) {
+            Some(place) => {
+                if let Some((_, known)) = kept.get_mut(*place) {
+                    *known = value;
+                }
+            }
+            None => {
+                kept.push((name.clone().into_owned(), value));
+                places.insert(name, kept.len() - 1);
+            }
+        }
+    }
+    kept.into_iter().map(|(name, value)| (name, value.into())).collect()
+}
+
+/// Most errors that one error stands for.
+pub(crate) const MAX_ERRORS: usize = 1024;
+
+/// The errors in the text of an array; `None` when an element is no error, or there are too many. They
+/// are read within the default limits.
 pub(crate) fn parse_array(text: &str) -> Option<Vec<ErrorValue>> {
     let mut cursor = Cursor::new(text);
     let mut errors = Vec::new();
     cursor.expect(b'[').ok()?;
     if cursor.eat(b']') {
-        return Some(errors);
+        return cursor.end().ok().map(|()| errors);
     }
     loop {
-        if cursor.peek() != Some(b'{') {
+        if cursor.peek() != Some(b'{') || errors.len() == MAX_ERRORS {
             return None;
         }
         let draft = read(&mut cursor, &Limits::DEFAULT).ok()?;
@@ -260,7 +297,8 @@ pub(crate) fn parse_array(text: &str) -> Option<Vec<ErrorValue>> {
         }
         errors.push(finish(draft, &Limits::DEFAULT).ok()?);
         if !cursor.eat(b',') {
-            return cursor.expect(b']').ok().map(|()| errors);
+            cursor.expect(b']').ok()?;
+            return cursor.end().ok().map(|()| errors);
         }
     }
 }
@@ -268,7 +306,7 @@ pub(crate) fn parse_array(text: &str) -> Option<Vec<ErrorValue>> {
 #[cfg(test)]
 mod tests {
     use alloc::borrow::ToOwned;
-    use alloc::format;
+    use alloc::{format, vec};
 
     use super::*;
 
@@ -319,6 +357,46 @@ mod tests {
         let cause = ErrorValue::new("A", "n").with_field("code", "7");
         let expected = ErrorValue::new("Error", "m").with_cause(cause);
         assert_eq!(parse(text, &LIMITS), Ok(expected));
+    }
+
+    /// PAY-28: nobody sends what an equal receiver refuses.
+    #[test]
+    fn a_cause_that_reads_as_an_error_counts_as_one() {
+        let members: String = (0..65).map(|n| format!(r#","m{n}":{n}"#)).collect();
+        let many = Cause::Value(format!(r#"{{"name":"n","message":"m"{members}}}"#));
+        let refused = write(&ErrorValue::new("E", "").with_cause(many.clone()), &LIMITS);
+        let Err(EncodeError::TooLong(excess)) = refused else { panic!("{refused:?}") };
+        assert_eq!((excess.limit, excess.actual, excess.most), (LimitKind::Fields, 65, 64));
+        assert!(write(&ErrorValue::new("E", "").with_cause(many), &LIMITS.with_fields(65)).is_ok());
+        let one = Cause::Value(r#" {"name":"n","message":"m"}"#.into());
+        let chain = |causes: usize| {
+            let inner = ErrorValue::new("E", "").with_cause(one.clone());
+            (1..causes).fold(inner, |inner, _| ErrorValue::new("E", "").with_cause(inner))
+        };
+        assert!(write(&chain(16), &LIMITS).is_ok());
+        assert_eq!(write(&chain(17), &LIMITS), Err(EncodeError::CauseChain { limit: 16 }));
+    }
+
+    /// H8: ten times as many fields do not take a hundred times as long, which a slow machine would show
+    /// by hanging here.
+    #[test]
+    fn a_hundred_thousand_fields_are_read() {
+        let members: String = (0..100_000).map(|n| format!(r#""m{n}":{n},"#)).collect();
+        let text = format!(r#"{{{members}"m0":"last","message":"m"}}"#);
+        let error = parse(&text, &LIMITS.with_fields(u32::MAX)).unwrap();
+        assert_eq!(error.fields().len(), 100_000);
+        assert_eq!(error.fields().next(), Some(("m0", "\"last\"")));
+    }
+
+    #[test]
+    fn a_field_of_too_many_errors_is_none_of_errors() {
+        let errors = |count: usize, end: &str| {
+            let one = r#"{"name":"","message":""}"#;
+            parse_array(&format!("[{}]{end}", vec![one; count].join(",")))
+        };
+        assert_eq!(errors(MAX_ERRORS, "").map(|errors| errors.len()), Some(MAX_ERRORS));
+        assert_eq!(errors(MAX_ERRORS + 1, ""), None);
+        assert_eq!((errors(0, " "), errors(0, "x"), errors(1, "]")), (Some(vec![]), None, None));
     }
 
     #[test]

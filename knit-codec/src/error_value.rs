@@ -15,7 +15,8 @@ use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, error_tex
 
 /// An error that crosses: a name, a message, perhaps a stack, perhaps a cause, perhaps fields.
 ///
-/// Shows itself as `name: message`, or as the one of the two that is not empty.
+/// Shows itself as `name: message`; as the one of the two that is not empty; and as the message alone when
+/// the name is `Error`.
 ///
 /// # Examples
 ///
@@ -94,6 +95,10 @@ impl ErrorValue {
     /// ```
     #[must_use]
     pub fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        // A reference to what `catch_unwind` gives is one too, of a box with the panic in it.
+        if let Some(inner) = panic.downcast_ref::<Box<dyn Any + Send>>() {
+            return Self::from_panic(&**inner);
+        }
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let text = text.unwrap_or("the task panicked with a value that is no text");
@@ -104,11 +109,13 @@ impl ErrorValue {
     /// The error and as many of its sources as `limits` allow. An error may be its own source, so
     /// the walk counts.
     pub(crate) fn from_sources(error: &(dyn Error + 'static), limits: &Limits) -> Self {
+        // Each is a level of the text, as the outermost is.
+        let most = limits.cause_limit().min(limits.depth.saturating_sub(1)) as usize;
         let mut outermost = Self::from_one(error);
         let mut causes = Vec::new();
         let mut source = error.source();
         while let Some(error) = source
-            && causes.len() < limits.cause_limit() as usize
+            && causes.len() < most
         {
             causes.push(Self::from_one(error));
             source = error.source();
@@ -172,6 +179,12 @@ impl ErrorValue {
         self
     }
 
+    /// The error with these fields, whose names differ.
+    pub(crate) fn with_new_fields(self, fields: Vec<(String, String)>) -> Self {
+        let fields = (!fields.is_empty()).then(|| Box::new(Fields(fields)));
+        Self { fields, ..self }
+    }
+
     /// The error as one that stands for several, as `AggregateError` in JavaScript does: they are its
     /// field `errors`.
     ///
@@ -199,7 +212,7 @@ impl ErrorValue {
     }
 
     /// The errors that this one stands for: those of its field `errors`, where that is an array of
-    /// errors within the default [`Limits`].
+    /// errors, at most 1024, each within the default [`Limits`].
     #[must_use]
     pub fn errors(&self) -> Option<Vec<Self>> {
         error_text::parse_array(self.field(ERRORS)?)
@@ -316,7 +329,8 @@ impl Decode for ErrorValue {
     }
 }
 
-/// Any error: it and its sources, as [`ErrorValue::from_error`] tells, within the limits.
+/// Any error: it and its sources, as [`ErrorValue::from_error`] tells. Sources beyond the limits of causes and
+/// depth are left out.
 impl Encode for Box<dyn Error + Send + Sync> {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         ErrorValue::from_sources(&**self, limits).encode_owned(limits)
@@ -371,7 +385,14 @@ mod tests {
         let few = Limits::default().with_causes(0);
         assert_eq!(ErrorValue::from_sources(&Endless, &few), ErrorValue::new("Error", "again"));
         let all = Limits::default().with_causes(u32::MAX);
-        assert_eq!(ErrorValue::from_sources(&Endless, &all).chain().count(), 1 + 256);
+        let deep = all.with_depth(u32::MAX);
+        assert_eq!(ErrorValue::from_sources(&Endless, &deep).chain().count(), 1 + 256);
+        // Each takes a level.
+        for limits in [all, Limits::default().with_depth(4), Limits::default().with_depth(1)] {
+            let value = ErrorValue::from_sources(&Endless, &limits);
+            assert_eq!(value.chain().count(), limits.depth as usize);
+            assert!(value.encode(&limits).is_ok());
+        }
     }
 
     #[test]

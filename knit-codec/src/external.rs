@@ -52,7 +52,7 @@ impl External {
     }
 
     /// The shared buffer as an external payload: the only form in which it can be the body of an
-    /// envelope.
+    /// envelope. Numbers of runtimes and types that have no name are left out.
     ///
     /// # Examples
     ///
@@ -85,7 +85,8 @@ impl External {
     }
 
     /// The shared buffer that this payload stands for, if it is one of a number: claims of a peer, as
-    /// those of tag 46. One of a name is none: names are never opened. PAY-30.
+    /// those of tag 46. One of a name is none: names are never opened. PAY-30. A description of more than 1024 bytes is
+    /// none either.
     #[must_use]
     pub fn as_shared_buffer(&self) -> Option<SharedBufferRef> {
         if self.codec != Self::SHARED_BUFFER || self.metadata.len() > LONGEST_DESCRIPTION {
@@ -100,8 +101,8 @@ impl External {
         {
             return None;
         }
-        let name = |value: &serde_json::Value, names: &[&str]| match value.as_str() {
-            Some(name) => names.iter().position(|known| *known == name && !name.is_empty()),
+        let name = |member: &str, names: &[&str]| match descriptor.get(member) {
+            Some(value) => names.iter().position(|known| *known == value && !known.is_empty()),
             None => Some(0),
         };
         Some(SharedBufferRef {
@@ -110,8 +111,8 @@ impl External {
             mapping_len: word(&descriptor["byteLength"])?,
             start: word(&text["byteOffset"])?,
             len: word(&text["byteLength"])?,
-            runtime: u32::try_from(name(&descriptor["runtime"], &RUNTIMES)?).ok()?,
-            kind: u32::try_from(name(&descriptor["kind"], &KINDS)?).ok()?,
+            runtime: u32::try_from(name("runtime", &RUNTIMES)?).ok()?,
+            kind: u32::try_from(name("kind", &KINDS)?).ok()?,
             base_mod_64: match descriptor.get("baseAddressMod64") {
                 Some(address) => word(address)?,
                 None => SharedBufferRef::NO_ADDRESS,

@@ -31,6 +31,18 @@ use crate::{Decode, DecodeError, Encode, EncodeError, Limits, Payload};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonText(pub String);
 
+impl From<String> for JsonText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for JsonText {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
 impl Encode for JsonText {
     fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         encode_text(self.0.as_str().into(), limits)
@@ -95,6 +107,8 @@ impl From<serde_json::Error> for JsonFault {
     fn from(fault: serde_json::Error) -> Self {
         let mut reason = fault.to_string();
         reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+        // Not as much memory as the names that it quoted.
+        reason.shrink_to_fit();
         Self::Syntax(reason)
     }
 }

@@ -63,6 +63,39 @@ fn unescape<'a>(escape: &'a str, string: &mut String) -> &'a str {
     chars.as_str()
 }
 
+/// The text of a document with the escape of U+FFFD in place of each escape of an unpaired surrogate; `None` when
+/// there is none, or when the text is no JSON.
+#[cfg(feature = "serde")]
+pub(crate) fn without_unpaired_surrogates(text: &str) -> Option<String> {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut found = false;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        mended.push_str(plain);
+        let mut character = String::new();
+        let is_whole = match escape.as_bytes() {
+            [b'u', digits @ ..] => digits.get(..4)?.iter().all(u8::is_ascii_hexdigit),
+            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => true,
+            _ => false,
+        };
+        if !is_whole {
+            return None;
+        }
+        rest = unescape(escape, &mut character);
+        let escaped = escape.len() - rest.len();
+        // U+FFFD itself may be escaped too: it stays what it is.
+        if escape.starts_with('u') && character == "\u{FFFD}" {
+            found = true;
+            mended.push_str("\\ufffd");
+        } else {
+            mended.push('\\');
+            mended.push_str(escape.get(..escaped)?);
+        }
+    }
+    mended.push_str(rest);
+    found.then_some(mended)
+}
+
 /// The number of four hexadecimal digits, and what is behind them.
 fn unit(text: &str) -> (u16, &str) {
     let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));

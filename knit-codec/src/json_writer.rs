@@ -19,17 +19,20 @@ pub(crate) fn write<T: Serialize + ?Sized>(
 ) -> Result<Vec<u8>, EncodeError> {
     let fault = Cell::new(None);
     let mut text = Bounded { text: Vec::with_capacity(FIRST_BYTES), limits, fault: &fault };
-    let levels = Levels { left: limits.depth, limits, fault: &fault };
+    let depth = limits.depth.min(MAX_DEPTH);
+    let levels = Levels { left: depth, depth, fault: &fault };
     let written = value.serialize(&mut Serializer::with_formatter(&mut text, levels));
-    match (written, fault.take()) {
-        (Ok(()), _) => {
-            fits_text(JSON.tag(text.text.len()), text.text.len(), limits)?;
-            Ok(text.text)
-        }
-        (Err(_), Some(fault)) => Err(fault),
-        (Err(fault), None) => Err(JsonFault::from(fault).into()),
+    // A fault counts even where the value went on after it.
+    if let Some(fault) = fault.take() {
+        return Err(fault);
     }
+    written.map_err(JsonFault::from)?;
+    fits_text(JSON.tag(text.text.len()), text.text.len(), limits)?;
+    Ok(text.text)
 }
+
+/// Most levels of text that has a type: `serde_json` reads no more.
+pub(crate) const MAX_DEPTH: u32 = 127;
 
 /// Room for the first bytes, as `serde_json` has it.
 const FIRST_BYTES: usize = 128;
@@ -87,7 +90,7 @@ impl io::Write for Bounded<'_> {
 struct Levels<'a> {
     /// How many more arrays and objects may open here.
     left: u32,
-    limits: &'a Limits,
+    depth: u32,
     fault: Fault<'a>,
 }
 
@@ -95,7 +98,7 @@ impl Levels<'_> {
     #[inline]
     fn open(&mut self) -> io::Result<()> {
         let Some(left) = self.left.checked_sub(1) else {
-            return refuse(self.fault, EncodeError::Nesting { limit: self.limits.depth });
+            return refuse(self.fault, EncodeError::Nesting { limit: self.depth });
         };
         self.left = left;
         Ok(())
@@ -135,7 +138,7 @@ impl Formatter for Levels<'_> {
         fragment: &str,
     ) -> io::Result<()> {
         if check_nesting(fragment.as_bytes(), self.left).is_err() {
-            return refuse(self.fault, EncodeError::Nesting { limit: self.limits.depth });
+            return refuse(self.fault, EncodeError::Nesting { limit: self.depth });
         }
         writer.write_all(fragment.as_bytes())
     }
@@ -234,6 +237,26 @@ mod tests {
                 assert!((1001..1100).contains(&excess.actual));
             }
         }
+    }
+
+    /// PAY-13.
+    #[test]
+    fn a_value_that_goes_on_after_a_fault_is_refused() {
+        struct Deaf;
+        impl Serialize for Deaf {
+            fn serialize<S: serde_core::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                use serde_core::ser::SerializeSeq;
+                let mut seq = serializer.serialize_seq(None)?;
+                let _ = seq.serialize_element(&[[1]]);
+                let _ = seq.serialize_element("x");
+                seq.end()
+            }
+        }
+        assert_eq!(write(&Deaf, &LIMITS.with_depth(2)), Err(EncodeError::Nesting { limit: 2 }));
+        assert_eq!(write(&Deaf, &LIMITS.with_depth(3)).as_deref(), Ok(&br#"[[[1]],"x"]"#[..]));
     }
 
     #[test]

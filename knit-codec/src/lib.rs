@@ -98,6 +98,8 @@ pub use payload::{INLINE_BYTES, Payload};
 pub use reply::{Reply, ReplyError};
 pub use shared_buffer::SharedBufferRef;
 pub use symbol::Symbol;
+// Part of `Payload` and of errors.
+pub use knit_proto::Tag;
 #[cfg(feature = "serde")]
-pub use typed::{Json, decode_json, encode_json};
+pub use typed::{Json, decode_json, decode_json_borrowed, encode_json};
 pub use value::Value;

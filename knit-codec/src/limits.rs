@@ -30,7 +30,8 @@ use knit_proto::Tag;
 pub struct Limits {
     /// Longest payload, in bytes; 8 MiB by default.
     pub payload: u32,
-    /// Longest string, symbol or JSON text, in bytes; by default whatever a payload holds.
+    /// Longest string, symbol or JSON text, in bytes; by default whatever a payload holds. The text of an error
+    /// is not among them.
     pub text: u32,
     /// Most elements of an array of numbers; by default whatever a payload holds.
     pub elements: u32,
@@ -117,7 +118,8 @@ impl Limits {
         if actual <= most as usize { Ok(()) } else { Err(Excess { tag, limit, actual, most }) }
     }
 
-    pub(crate) const DEFAULT: Self = Self {
+    /// The limits where nothing else is said.
+    pub const DEFAULT: Self = Self {
         payload: 8 << 20,
         text: u32::MAX,
         elements: u32::MAX,

@@ -26,6 +26,12 @@ pub(crate) const SYMBOL: Placed = Placed::new(Tag::SYMBOL_INLINE, Tag::SYMBOL_AR
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(pub String);
 
+impl From<String> for Symbol {
+    fn from(key: String) -> Self {
+        Self(key)
+    }
+}
+
 impl From<&str> for Symbol {
     fn from(key: &str) -> Self {
         Self(key.into())

@@ -82,6 +82,14 @@ impl Encode for Cow<'_, str> {
     }
 }
 
+/// Always borrowed.
+impl<'p> DecodeBorrowed<'p> for Cow<'p, str> {
+    #[inline]
+    fn decode_borrowed(payload: &'p Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+        <&str>::decode_borrowed(payload, limits).map(Cow::Borrowed)
+    }
+}
+
 /// Always owned.
 impl Decode for Cow<'_, str> {
     #[inline]

@@ -6,6 +6,7 @@ use serde_core::{Deserialize, Serialize};
 use crate::codec::JSON;
 use crate::json::JsonFault;
 use crate::json_depth::check_nesting;
+use crate::json_string::without_unpaired_surrogates;
 use crate::{
     Decode, DecodeBorrowed, DecodeError, Encode, EncodeError, Limits, Payload, json_writer,
 };
@@ -14,7 +15,11 @@ use crate::{
 ///
 /// Meant for what JavaScript peers send as JSON, plain objects and arrays: they send strings and
 /// numbers under tags of their own, which `String` and `f64` decode. A number beyond 2^53 loses
-/// digits at such a peer. Whatever the depth limit, types are decoded to 127 levels at most.
+/// digits at such a peer. Whatever the depth limit, text of a type has 127 levels at most, both ways.
+///
+/// Escapes of unpaired surrogates, which JavaScript writes, become U+FFFD, but not where a value is
+/// read in place. What valid text cannot be in a type is refused by it: two members of one name for a
+/// structure, a number beyond its range for a float.
 ///
 /// # Examples
 ///
@@ -55,7 +60,7 @@ impl<T: DeserializeOwned> Decode for Json<T> {
 /// What borrows, strings without escapes and such, is read in place.
 impl<'p, T: Deserialize<'p>> DecodeBorrowed<'p> for Json<T> {
     fn decode_borrowed(payload: &'p Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-        decode_json(payload, limits).map(Self)
+        decode_json_borrowed(payload, limits).map(Self)
     }
 }
 
@@ -77,19 +82,43 @@ pub fn encode_json<T: Serialize + ?Sized>(
 /// # Errors
 ///
 /// As [`Decode::decode`].
-pub fn decode_json<'p, T: Deserialize<'p>>(
+pub fn decode_json<T: DeserializeOwned>(
+    payload: &Payload<'_>,
+    limits: &Limits,
+) -> Result<T, DecodeError> {
+    let text = checked(payload, limits)?;
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        // No Rust string holds an unpaired surrogate: once more, without them.
+        Err(fault) => match without_unpaired_surrogates(text) {
+            Some(mended) => Ok(serde_json::from_str(&mended).map_err(JsonFault::from)?),
+            None => Err(JsonFault::from(fault).into()),
+        },
+    }
+}
+
+/// The same for a type that borrows from the payload.
+///
+/// # Errors
+///
+/// As [`Decode::decode`]; and text with escapes of unpaired surrogates that the type looks at.
+pub fn decode_json_borrowed<'p, T: Deserialize<'p>>(
     payload: &'p Payload<'_>,
     limits: &Limits,
 ) -> Result<T, DecodeError> {
+    Ok(serde_json::from_str(checked(payload, limits)?).map_err(JsonFault::from)?)
+}
+
+/// Text that may be parsed: within the limits, and not blank.
+fn checked<'p>(payload: &'p Payload<'_>, limits: &Limits) -> Result<&'p str, DecodeError> {
     let text = JSON.str_of(payload, EXPECTED, limits)?;
     // Before anything recurses. PAY-14.
-    check_nesting(text.as_bytes(), limits.depth)?;
+    check_nesting(text.as_bytes(), limits.depth.min(json_writer::MAX_DEPTH))?;
     // One document, even where the type looks at none.
     if text.trim_ascii_start().is_empty() {
         return Err(JsonFault::Syntax("there is no value".into()).into());
     }
-    // And nothing after it, whatever part of it the type looks at.
-    Ok(serde_json::from_str(text).map_err(JsonFault::from)?)
+    Ok(text)
 }
 
 const EXPECTED: &str = "JSON";
@@ -219,7 +248,7 @@ mod tests {
         }
         let text = r#"{"_inner":"#.repeat(1 << 16) + "null" + &"}".repeat(1 << 16);
         let refused = Json::<Nested>::decode(payload(&text), &LIMITS.with_depth(u32::MAX));
-        assert!(matches!(refused, Err(DecodeError::Json { .. })));
+        assert_eq!(refused.err(), Some(DecodeError::Nesting { limit: 127 }));
         assert!(Json::<Nested>::decode(payload(r#"{"_inner":{}}"#), &LIMITS).is_ok());
     }
 
@@ -275,6 +304,37 @@ mod tests {
         assert_eq!(Table::expected(), "JSON of a Table");
         let empty = Table::decode(payload(r#"{"rows":{}}"#), &LIMITS);
         assert_eq!(empty, Ok(Table { rows: BTreeMap::new() }));
+    }
+
+    /// What a type encodes, it decodes, to the last level.
+    #[test]
+    fn text_of_a_type_is_as_deep_both_ways() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let deepest: serde_json::Value = serde_json::from_str(&nested(127)).unwrap();
+        let sent = Json(&deepest).encode_owned(&LIMITS).unwrap();
+        assert_eq!(Json::decode(sent, &LIMITS), Ok(Json(deepest.clone())));
+        let refused = Json([&deepest]).encode_owned(&LIMITS);
+        assert_eq!(refused, Err(EncodeError::Nesting { limit: 127 }));
+        let text = nested(128);
+        let refused = Json::<serde_json::Value>::decode(payload(&text), &LIMITS);
+        assert_eq!(refused, Err(DecodeError::Nesting { limit: 127 }));
+    }
+
+    /// PAY-13: they are valid JSON text, and no Rust string.
+    #[test]
+    fn unpaired_surrogates_become_replacement_characters() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Named {
+            x: u8,
+        }
+        let text = |text| Json::<String>::decode(payload(text), &LIMITS).unwrap().0;
+        assert_eq!(text(r#""a\ud800b""#), "a\u{FFFD}b");
+        assert_eq!(text(r#""\uDC00\ud83d\ude00\ud83d""#), "\u{FFFD}😀\u{FFFD}");
+        assert_eq!(text(r#""\\ud800\ud800""#), "\\ud800\u{FFFD}");
+        let named = Json::<Named>::decode(payload(r#"{"\ud800":1,"x":1}"#), &LIMITS);
+        assert_eq!(named, Ok(Json(Named { x: 1 })));
+        let wrong = Json::<Named>::decode(payload(r#"{"\ud800":1,"x":"\ud800"}"#), &LIMITS);
+        assert!(matches!(wrong, Err(DecodeError::Json { .. })));
     }
 
     #[test]

@@ -23,7 +23,9 @@ use crate::{
 /// A value of any type that the wire knows.
 ///
 /// Numbers are equal when their bits are, so 0 and -0 differ; all NaN are equal, as they are on
-/// the wire. Decoding what was encoded gives an equal value.
+/// the wire. Decoding what was encoded gives an equal value, with two exceptions: JSON text inside an error or an external
+/// value comes without the white space around it, and a cause that is no error comes as an error when it looks like
+/// one ([`Cause::Value`](crate::Cause::Value)).
 ///
 /// # Examples
 ///

@@ -90,6 +90,9 @@ function itemsOf(text) {
   return items[0] === "" ? [] : items;
 }
 
+/** How many fields stand in the text of an error, equal names counted each. */
+const countFields = (json) => itemsOf(json).filter((item) => !ERROR_MEMBERS.includes(memberOf(item)[0])).length;
+
 function memberOf(item) {
   const end = endOfString(item, 0);
   return [JSON.parse(item.slice(0, end)).toWellFormed(), item.slice(item.indexOf(":", end) + 1).trim()];
@@ -180,7 +183,8 @@ function decodeElements({ size, get }, bytes, limits) {
 
 /** The decoding steps of PAY-16, from step 2; PAY-17. */
 function decodeError(text, limits) {
-  let members = membersOf(text.trim());
+  let json = text.trim();
+  let members = membersOf(json);
   check(members !== undefined, "error_shape");
   const first = {};
   const most = limits.max_fields ?? Infinity;
@@ -190,11 +194,12 @@ function decodeError(text, limits) {
     if (stringOf(members.get("stack")) !== undefined) current.stack = stringOf(members.get("stack"));
     const fields = [...members].filter(([name]) => !ERROR_MEMBERS.includes(name));
     if (fields.length > 0) current.fields = fields.map(([name, json]) => ({ name, json }));
-    fieldCount += fields.length;
+    fieldCount += countFields(json);
     check(fieldCount <= most, "too_long");
     const cause = members.get("cause");
     if (cause === undefined) return first;
-    members = membersOf(cause);
+    json = cause;
+    members = membersOf(json);
     const isError = ["name", "message"].every((name) => stringOf(members?.get(name)) !== undefined);
     current.cause = isError ? { error: {} } : { json: cause };
     if (!isError) return first;

@@ -20,6 +20,12 @@ pub struct Limits {
     pub causes: usize,
     /// Most fields of an error and its causes: a limit that these crates have of their own.
     pub fields: usize,
+    /// Longest text in bytes, that of errors aside.
+    pub text: usize,
+    /// Most elements of an array.
+    pub elements: usize,
+    /// Longest bigint in limbs of 64 bits.
+    pub limbs: usize,
 }
 
 /// A payload in private memory: tag, words 4 and 3 as one number, all bytes, and how many of them are the
@@ -56,6 +62,7 @@ pub fn decode(input: Input<'_>, limits: Limits) -> Result<Value, Fault> {
     if bytes.len() > limits.payload {
         return Err("too_long");
     }
+    let most = limits.elements;
     let hex16 = |bits: u64| format!("{bits:016x}");
     Ok(match tag {
         2 => json!({ "type": "bigint", "value": (scalar as i64).to_string() }),
@@ -65,9 +72,9 @@ pub fn decode(input: Input<'_>, limits: Limits) -> Result<Value, Fault> {
         6 => json!({ "type": "number", "bits": "7ff8000000000000" }),
         9 => json!({ "type": "number", "bits": hex16(scalar) }),
         10 => json!({ "type": "null" }),
-        11 | 15 => json!({ "type": "string", "value": text::read(bytes)? }),
+        11 | 15 => json!({ "type": "string", "value": text::read(bounded(bytes, limits)?)? }),
         12 | 16 => {
-            let text = document(bytes, limits)?.0;
+            let text = document(bounded(bytes, limits)?, limits)?.0;
             json!({ "type": "json", "text": text })
         }
         17 | 18 => json!({ "type": "bytes", "hex": hex(bytes) }),
@@ -75,26 +82,27 @@ pub fn decode(input: Input<'_>, limits: Limits) -> Result<Value, Fault> {
         38 | 39 => json!({ "type": "node_buffer", "hex": hex(bytes) }),
         23 | 35 => json!({ "type": "data_view", "hex": hex(bytes) }),
         19 | 31 => {
-            let values = elements(bytes, |element: [u8; 4]| json!(i32::from_le_bytes(element)))?;
+            let values =
+                elements(bytes, most, |element: [u8; 4]| json!(i32::from_le_bytes(element)))?;
             json!({ "type": "i32_array", "values": values })
         }
         21 | 33 => {
             let one = |element: [u8; 8]| json!(i64::from_le_bytes(element).to_string());
-            json!({ "type": "i64_array", "values": elements(bytes, one)? })
+            json!({ "type": "i64_array", "values": elements(bytes, most, one)? })
         }
         22 | 34 => {
             let one = |element: [u8; 8]| json!(u64::from_le_bytes(element).to_string());
-            json!({ "type": "u64_array", "values": elements(bytes, one)? })
+            json!({ "type": "u64_array", "values": elements(bytes, most, one)? })
         }
         20 | 32 | 53 | 54 => {
             let one = |element: [u8; 8]| json!(hex16(u64::from_le_bytes(element)));
             let kind = if tag == 20 || tag == 32 { "f64_array" } else { "numbers" };
-            json!({ "type": kind, "values": elements(bytes, one)? })
+            json!({ "type": kind, "values": elements(bytes, most, one)? })
         }
         24 => error(bytes, limits)?,
         25 => json!({ "type": "date", "bits": hex16(scalar) }),
-        26 | 27 => json!({ "type": "symbol", "key": text::read(bytes)? }),
-        28 | 29 => bigint(bytes)?,
+        26 | 27 => json!({ "type": "symbol", "key": text::read(bounded(bytes, limits)?)? }),
+        28 | 29 => bigint(bytes, limits)?,
         44 | 45 => {
             let (codec, metadata) = external(bytes, limits)?;
             json!({ "type": "external", "codec": codec, "metadata": metadata })
@@ -103,12 +111,13 @@ pub fn decode(input: Input<'_>, limits: Limits) -> Result<Value, Fault> {
             if bytes.len() != 32 {
                 return Err("shared_buffer_length");
             }
-            let words = elements(bytes, |word: [u8; 4]| json!(u32::from_le_bytes(word)))?;
+            let words = elements(bytes, 8, |word: [u8; 4]| json!(u32::from_le_bytes(word)))?;
             json!({ "type": "shared_buffer", "words": words })
         }
         // 40 to 43 and 49 to 52.
         _ => {
             let (head, body) = bytes.split_at(head);
+            let head = bounded(head, limits)?;
             let header = if [40, 41, 49, 50].contains(&tag) {
                 json!({ "json": document(head, limits)?.0 })
             } else {
@@ -132,8 +141,12 @@ fn hex(bytes: &[u8]) -> String {
 /// PAY-15.
 fn elements<const N: usize>(
     bytes: &[u8],
+    most: usize,
     one: impl Fn([u8; N]) -> Value,
 ) -> Result<Vec<Value>, Fault> {
+    if bytes.len() > most.saturating_mul(N) {
+        return Err("too_long");
+    }
     let mut values = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -145,7 +158,10 @@ fn elements<const N: usize>(
 }
 
 /// PAY-12: digits by long division.
-fn bigint(bytes: &[u8]) -> Result<Value, Fault> {
+fn bigint(bytes: &[u8], limits: Limits) -> Result<Value, Fault> {
+    if bytes.len() > limits.limbs.saturating_mul(8).saturating_add(1) {
+        return Err("too_long");
+    }
     let (negative, magnitude) = match bytes {
         [0, magnitude @ ..] => (false, magnitude),
         [1, magnitude @ ..] => (true, magnitude),
@@ -171,6 +187,11 @@ fn bigint(bytes: &[u8]) -> Result<Value, Fault> {
     Ok(json!({ "type": "bigint", "value": digits }))
 }
 
+/// Bytes of text, if they are not too many.
+fn bounded(bytes: &[u8], limits: Limits) -> Result<&[u8], Fault> {
+    if bytes.len() > limits.text { Err("too_long") } else { Ok(bytes) }
+}
+
 /// The text of one JSON document, and what it is. PAY-8, PAY-14, PAY-13.
 fn document(bytes: &[u8], limits: Limits) -> Result<(String, Node), Fault> {
     let text = text::read(bytes)?;
@@ -181,7 +202,7 @@ fn document(bytes: &[u8], limits: Limits) -> Result<(String, Node), Fault> {
 
 /// PAY-21.
 fn external(bytes: &[u8], limits: Limits) -> Result<(String, String), Fault> {
-    let (text, node) = document(bytes, limits)?;
+    let (text, node) = document(bounded(bytes, limits)?, limits)?;
     match node.elements() {
         Some([codec, metadata]) => match codec.string() {
             Some(codec) => Ok((codec, text[metadata.range()].to_owned())),

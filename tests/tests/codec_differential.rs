@@ -42,6 +42,9 @@ fn hold(payload: &Payload<'_>, limits: &Limits) {
             depth: limits.depth as usize,
             causes: limits.causes as usize,
             fields: limits.fields as usize,
+            text: limits.text as usize,
+            elements: limits.elements as usize,
+            limbs: limits.limbs as usize,
         },
     );
     match (&found, expected) {

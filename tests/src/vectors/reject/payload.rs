@@ -99,6 +99,12 @@ fn too_much() -> Vec<VectorFile> {
         ("elements-f64", "Three elements of two.", ("max_elements", 2), inline(32, &three)),
         ("elements-numbers", "Six numbers of five.", ("max_elements", 5), inline(54, &[0; 48])),
         (
+            "elements-ragged",
+            "The number of elements is looked at before their length: two and a part of a third.",
+            ("max_elements", 2),
+            inline(32, &[0; 17]),
+        ),
+        (
             "limbs",
             "Two limbs, with one bit in the second.",
             ("max_limbs", 1),
