@@ -1,6 +1,6 @@
 //! Payload values and their encodings.
 //!
-//! A slot says what it carries by a [`Tag`](knit_proto::Tag); this crate turns the tag and its
+//! A slot says what it carries by a [`Tag`]; this crate turns the tag and its
 //! bytes into Rust values and back. It knows no shared memory: every byte it parses is in a
 //! [`Payload`], a private copy that nobody else can change.
 //!
