@@ -177,6 +177,12 @@ pub enum CallError {
         /// As in [`Self::TimedOut`].
         may_have_run: bool,
     },
+    /// Every lane was full, and as many calls waited as the pool lets. The task did not run.
+    #[error("every lane is full and {limit} calls wait already")]
+    QueueFull {
+        /// Most calls that wait.
+        limit: usize,
+    },
     /// No worker is left and none could be started. The task did not run.
     #[error("no worker is left; the last one could not be started: {0}")]
     NoWorkers(StartError),

@@ -120,7 +120,7 @@ pub use buffer::{
 pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
-pub use pool::{Builder, Call, Pool};
+pub use pool::{Balancer, Builder, Call, Pool};
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};
 pub use tasks::{Task, Tasks, UnknownTask};

@@ -1,4 +1,4 @@
-//! Calls that nobody waits for to the end: aborted, out of time, dropped. KD: the place of such a call comes free,
+//! Calls that nobody waits for to the end: aborted, out of time, dropped. The place of such a call comes free,
 //! its task can see it, and nothing of it reaches another call.
 
 mod pool_support;
@@ -25,7 +25,7 @@ fn occupy(pool: &knit_lanes::Pool, remote: Remote) -> (knit_lanes::Call<u32>, He
     (call, held)
 }
 
-/// LANE-16.
+/// LANE-16. KD-9: abort signals do not run out.
 #[test]
 fn an_aborted_task_sees_it_and_its_place_comes_free() {
     within_deadline(|| {
@@ -104,7 +104,7 @@ fn a_call_that_is_over_cannot_be_aborted() {
     });
 }
 
-/// KD-6: no answer after the time that the call had, whoever waits for it and how.
+/// KD-2: no answer after the time that the call had, whoever waits for it and how.
 #[test]
 fn a_call_ends_with_its_time() {
     within_deadline(|| {

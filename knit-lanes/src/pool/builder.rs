@@ -3,7 +3,7 @@
 use crate::DEFAULT_MAX_BUFFERS;
 use crate::Error;
 use crate::error::StartError;
-use crate::pool::Pool;
+use crate::pool::{Balancer, Pool};
 use crate::process::Program;
 use crate::tasks::Tasks;
 use core::time::Duration;
@@ -17,6 +17,8 @@ use std::path::PathBuf;
 #[must_use = "a builder does nothing until `start`"]
 pub struct Builder {
     pub(super) processes: usize,
+    pub(super) balancer: Balancer,
+    pub(super) queue_limit: usize,
     pub(super) program: Option<Program>,
     pub(super) limits: Limits,
     pub(super) arena: u32,
@@ -33,6 +35,8 @@ impl Default for Builder {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             processes: cores,
+            balancer: Balancer::default(),
+            queue_limit: usize::MAX,
             program: None,
             limits: Limits::default(),
             arena: 64 << 20,
@@ -51,6 +55,19 @@ impl Builder {
     /// How many worker processes. Default: one for each core that this thread may run on.
     pub fn processes(mut self, count: usize) -> Self {
         self.processes = count;
+        self
+    }
+
+    /// Which lane gets a call. Default: [`Balancer::Warm`].
+    pub fn balancer(mut self, balancer: Balancer) -> Self {
+        self.balancer = balancer;
+        self
+    }
+
+    /// Most calls that wait while every lane is full; one more fails with `CallError::QueueFull`. Each holds its
+    /// encoded argument. Default: as many as there is memory for.
+    pub fn queue_limit(mut self, calls: usize) -> Self {
+        self.queue_limit = calls;
         self
     }
 

@@ -1,6 +1,7 @@
 //! One lane of a pool: the host's end, the calls that are with its worker, its phase.
 
 mod buffers;
+mod given_up;
 
 use super::call::{CallState, Outcome, Wakes, outcome};
 use super::shared::Shared;
@@ -34,6 +35,8 @@ pub(super) struct Lane {
     /// phase changes.
     pub(super) bell: FutexPair,
     core: Mutex<Core>,
+    /// How many calls the worker has; `u32::MAX` when it takes none. A hint, as of when the lock was last held.
+    load: AtomicU32,
     /// 1 while a worker starts.
     starting: AtomicU32,
     /// Notified when the worker's process has ended, and when the pool closes.
@@ -75,15 +78,6 @@ enum Phase {
     Closing,
     /// There will be no process any more.
     Failed(StartError),
-}
-
-/// When a lane is asked to take a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    /// If it has no call.
-    Idle,
-    /// If it has room.
-    Room,
 }
 
 /// Whether a lane took a call.
@@ -136,6 +130,7 @@ impl Lane {
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
             }),
+            load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
             changed: Condvar::new(),
         }
@@ -149,17 +144,30 @@ impl Lane {
         function: u16,
         parcel: &Parcel,
         call: &Arc<CallState>,
-        when: When,
     ) -> Offered {
         let mut wakes = Wakes::default();
         let mut core = self.lock();
-        if when == When::Idle && !core.is_idle() {
-            return Offered::Declined;
-        }
         let offered = core.offer(self.index, shared, function, parcel, call, &mut wakes);
+        self.note_load(&core);
         drop(core);
         shared.wake(wakes);
         offered
+    }
+
+    /// How many calls the worker has, about.
+    #[inline]
+    pub(super) fn load(&self) -> u32 {
+        // Relaxed: a hint. What a lane takes is decided under its lock.
+        self.load.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn note_load(&self, core: &Core) {
+        let load = core.load();
+        // Relaxed: see `load`. Stored by whoever has the lock.
+        if self.load.load(Ordering::Relaxed) != load {
+            self.load.store(load, Ordering::Relaxed);
+        }
     }
 
     /// Reads answers and fills the lane from the queue. Misses nothing. Returns whether anything
@@ -191,6 +199,7 @@ impl Lane {
             }
             relax.moment();
         }
+        self.note_load(&core);
         drop(core);
         shared.wake(core::mem::take(&mut poll.wakes));
         poll.outcome
@@ -207,6 +216,7 @@ impl Lane {
         if progress && !matches!(core.phase, Phase::Starting { .. }) {
             self.starting.store(0, Ordering::Release);
         }
+        self.note_load(&core);
         drop(core);
         shared.wake(core::mem::take(&mut poll.wakes));
         progress
@@ -290,6 +300,7 @@ impl Lane {
             CallError::WorkerDied { lane: self.index, exit }
         };
         core.fail_calls(shared, &error, &mut poll.wakes);
+        self.note_load(&core);
         drop(core);
         // Unmaps what only the table held, which takes its time.
         drop(link);
@@ -341,37 +352,6 @@ impl Lane {
         waited.unwrap_or_else(PoisonError::into_inner).0.kill();
     }
 
-    /// Ends a call that is with the worker, which is told that nobody wants the answer. False when
-    /// the worker does not have the call.
-    pub(super) fn give_up_call(
-        &self,
-        shared: &Shared,
-        call: &Arc<CallState>,
-        error: CallError,
-    ) -> bool {
-        let mut wakes = Wakes::default();
-        let mut core = self.lock();
-        let Some(id) = core.id_of(call) else { return false };
-        if let Phase::Open(host) = &mut core.phase {
-            host.abort(id);
-        }
-        call.complete(Err(Box::new(error)), &mut wakes);
-        drop(core);
-        shared.wake(wakes);
-        true
-    }
-
-    /// Kills a worker that still has this call, which was given up long ago.
-    pub(super) fn kill_if_it_has(&self, shared: &Shared, call: &Arc<CallState>) {
-        // The answer may be there and nobody has looked.
-        self.poll(shared);
-        let core = self.lock();
-        if core.id_of(call).is_some() {
-            tracing::warn!(target: "lifecycle", lane = self.index, "worker ignores an abort: killed");
-            core.kill();
-        }
-    }
-
     /// Process id of the worker, while it takes calls.
     pub(super) fn worker_id(&self) -> Option<u32> {
         let core = self.lock();
@@ -400,13 +380,12 @@ impl Lane {
 }
 
 impl Core {
-    fn id_of(&self, call: &Arc<CallState>) -> Option<CallId> {
-        let mut with_worker = self.calls.iter().flatten();
-        with_worker.find(|with| Arc::ptr_eq(&with.call, call)).map(|with| with.id)
-    }
-
-    fn is_idle(&self) -> bool {
-        matches!(&self.phase, Phase::Open(host) if host.in_flight() == 0)
+    #[inline]
+    fn load(&self) -> u32 {
+        match &self.phase {
+            Phase::Open(host) => host.in_flight(),
+            _ => u32::MAX,
+        }
     }
 
     #[inline]

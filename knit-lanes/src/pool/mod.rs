@@ -15,6 +15,7 @@
 //! - A *supervisor* thread for each lane starts the worker's process, sleeps until it ends, fails
 //!   the calls that were with it, and starts another one.
 
+mod balancer;
 mod builder;
 mod call;
 mod deadlines;
@@ -24,6 +25,7 @@ mod shared;
 mod supervisor;
 mod turn;
 
+pub use balancer::Balancer;
 pub use builder::Builder;
 pub use call::Call;
 

@@ -1,9 +1,10 @@
 //! What the threads of a pool share: lanes, queue, settings.
 
+use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
-use super::lane::{Lane, Offered, When};
+use super::lane::{Lane, Offered};
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
 use crate::process::{Program, creator};
@@ -39,9 +40,10 @@ pub(super) struct Shared {
     deadlines: Deadlines,
     /// Wakes the driver.
     pub(super) driver: FutexPair,
-    /// The lane that took the last call.
-    last: AtomicUsize,
+    picker: Picker,
     queue: Mutex<VecDeque<Queued>>,
+    /// Most calls in the queue.
+    queue_limit: usize,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
     queued: AtomicUsize,
     /// How often a lane took a call from the queue.
@@ -90,7 +92,8 @@ impl Shared {
             hard_timeout: builder.hard_timeout,
             deadlines: Deadlines::default(),
             driver: FutexPair::default(),
-            last: AtomicUsize::new(0),
+            picker: Picker::new(builder.balancer),
+            queue_limit: builder.queue_limit,
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
@@ -105,26 +108,22 @@ impl Shared {
 
     /// Hands a call to a lane that has room; to the queue when none has.
     ///
-    /// Lanes take calls in rotation. But a lane that took the last call and has answered it takes the
-    /// next one too: its worker is awake and its cache is warm, and waking another worker would take
-    /// a hundred times as long as the call.
+    /// The balancer says which lane is asked first; the others follow in rotation.
     #[inline]
     pub(super) fn submit(&self, function: u16, parcel: Parcel, state: &Arc<CallState>) {
         // Calls that already wait go first.
         if !self.has_queue() {
-            // Relaxed: any rotation will do.
-            let last = self.last.load(Ordering::Relaxed);
             let lanes = self.lanes.len();
-            let offer = |lane: usize, when| {
-                let offered = self.lanes[lane].offer(self, function, &parcel, state, when);
+            let offer = |lane: usize| {
+                let offered = self.lanes[lane].offer(self, function, &parcel, state);
                 let taken = matches!(offered, Offered::Taken);
-                if taken && lane != last {
-                    self.last.store(lane, Ordering::Relaxed);
+                if taken {
+                    self.picker.took(lane);
                 }
                 taken
             };
-            if offer(last, When::Idle) || (1..=lanes).any(|n| offer((last + n) % lanes, When::Room))
-            {
+            let first = self.picker.pick(lanes, |lane| self.lanes[lane].load());
+            if (0..lanes).any(|n| offer((first + n) % lanes)) {
                 // Relaxed: the lock of the lane orders it after the driver's look at the lane.
                 if self.driver_rests.load(Ordering::Relaxed) != 0 {
                     self.rouse_driver();
@@ -149,9 +148,18 @@ impl Shared {
 
     #[cold]
     fn enqueue(&self, call: Queued) {
+        let mut queue = self.queue();
+        if queue.len() >= self.queue_limit {
+            drop(queue);
+            let mut wakes = Wakes::default();
+            let full = CallError::QueueFull { limit: self.queue_limit };
+            call.state.complete(Err(Box::new(full)), &mut wakes);
+            return self.wake(wakes);
+        }
         // Counted first: the count may be too high for a moment, never too low.
         self.queued.fetch_add(1, Ordering::Release);
-        self.queue().push_back(call);
+        queue.push_back(call);
+        drop(queue);
         if !self.has_workers() {
             self.fail_queue(&self.no_workers());
         }

@@ -1,0 +1,100 @@
+//! Which lane gets a call, and what waits for what.
+
+mod pool_support;
+
+use knit_lanes::{Balancer, CallError};
+use pool_support::gate::Gate;
+use pool_support::worker::{builder, start};
+use pool_support::{until, within_deadline};
+
+#[test]
+fn round_robin_takes_one_lane_after_the_other() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(3).balancer(Balancer::RoundRobin));
+        let pids: Vec<_> = (0..9).map(|_| pool.call(remote.pid, ()).wait().unwrap()).collect();
+        assert!(pids[0] != pids[1] && pids[1] != pids[2] && pids[2] != pids[0], "{pids:?}");
+        assert_eq!((&pids[3..6], &pids[6..]), (&pids[..3], &pids[..3]));
+    });
+}
+
+#[test]
+fn a_caller_that_waits_for_each_call_stays_with_a_warm_worker() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(3));
+        let first = pool.call(remote.pid, ()).wait().unwrap();
+        for _ in 0..50 {
+            assert_eq!(pool.call(remote.pid, ()).wait().unwrap(), first);
+        }
+    });
+}
+
+/// KD-25: a long task holds no call up while another lane is idle.
+#[test]
+fn calls_go_around_a_long_task() {
+    for balancer in [Balancer::Warm, Balancer::FirstIdle, Balancer::LeastLoaded] {
+        within_deadline(move || {
+            let (pool, remote) = start(builder(3).balancer(balancer));
+            let gates = [Gate::new(), Gate::new()];
+            let long = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
+            let held = gates.each_ref().map(Gate::entered);
+            // Two of three lanes are busy; each of these would wait for ever behind them.
+            for n in 0..200 {
+                assert_eq!(
+                    pool.call(remote.square, f64::from(n)).wait().unwrap(),
+                    f64::from(n * n)
+                );
+            }
+            drop(held);
+            let [one, other] = long.map(|call| call.wait().unwrap());
+            assert_ne!(one, other);
+        });
+    }
+}
+
+#[test]
+fn every_balancer_loses_no_call() {
+    for balancer in [
+        Balancer::Warm,
+        Balancer::RoundRobin,
+        Balancer::FirstIdle,
+        Balancer::Random,
+        Balancer::FirstIdleOrRandom,
+        Balancer::LeastLoaded,
+    ] {
+        within_deadline(move || {
+            let (pool, remote) = start(builder(3).balancer(balancer));
+            let calls: Vec<_> = (0..1000).map(|n| pool.call(remote.square, f64::from(n))).collect();
+            for (n, call) in (0..).zip(calls) {
+                assert_eq!(call.wait().unwrap(), f64::from(n * n), "{balancer:?}");
+            }
+            assert_eq!(pool.in_flight(), 0);
+        });
+    }
+}
+
+/// Thirty-two calls are with the only worker, ten wait, and no more.
+#[test]
+fn a_queue_has_its_limit() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(1).queue_limit(10));
+        let gate = Gate::new();
+        let long = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        let calls: Vec<_> = (0..50).map(|_| pool.call(remote.square, 2.0)).collect();
+        let refused = calls.iter().filter(|call| call.is_done()).count();
+        assert_eq!(refused, 50 - 31 - 10);
+        drop(held);
+        long.wait().unwrap();
+        let outcomes: Vec<_> = calls.into_iter().map(|call| call.wait()).collect();
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(value) => assert!(at < 41 && value == 4.0, "call {at}"),
+                Err(CallError::QueueFull { limit: 10 }) => assert!(at >= 41, "call {at}"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        // There is room again.
+        assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
+        until("every place is free", || pool.in_flight() == 0);
+    });
+}
