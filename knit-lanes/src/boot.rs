@@ -54,6 +54,9 @@ pub struct Boot {
     /// channel do not say it.
     #[serde(default = "default_max_buffers")]
     pub max_buffers: u32,
+    /// Whether programs that the worker starts may gain privileges. Optional: they may not.
+    #[serde(default)]
+    pub new_privileges: bool,
     /// Task names; the position of a name is its function index.
     pub tasks: Vec<String>,
 }
@@ -77,6 +80,7 @@ impl Boot {
             max_fields: limits.fields,
             spin_us,
             max_buffers: DEFAULT_MAX_BUFFERS,
+            new_privileges: false,
             tasks,
         }
     }
@@ -85,6 +89,12 @@ impl Boot {
     #[must_use]
     pub fn with_max_buffers(self, max_buffers: u32) -> Self {
         Self { max_buffers, ..self }
+    }
+
+    /// The same for a worker whose programs may gain privileges.
+    #[must_use]
+    pub fn with_new_privileges(self, new_privileges: bool) -> Self {
+        Self { new_privileges, ..self }
     }
 
     /// The limits that both ends of the lane have.
@@ -246,9 +256,16 @@ mod tests {
     fn every_missing_or_mistyped_field_is_named() {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(fields.len(), 15);
+        assert_eq!(fields.len(), 16);
         // Came later: hosts without them have the defaults.
-        let later = ["max_buffers", "max_text", "max_elements", "max_limbs", "max_fields"];
+        let later = [
+            "max_buffers",
+            "max_text",
+            "max_elements",
+            "max_limbs",
+            "max_fields",
+            "new_privileges",
+        ];
         for field in fields {
             let mut without = value.clone();
             without.as_object_mut().unwrap().remove(&field);

@@ -99,6 +99,7 @@ mod buffer;
 mod call_table;
 mod error;
 mod host_lane;
+mod isolation;
 pub mod knitting;
 mod peer_control;
 mod pool;
@@ -120,6 +121,7 @@ pub use buffer::{
 pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
+pub use isolation::{Isolation, Output, ResourceLimit};
 pub use pool::{Balancer, Builder, Call, Pool};
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};

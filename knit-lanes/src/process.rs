@@ -2,7 +2,7 @@
 
 use crate::buffer::link::CHANNEL_FD;
 use crate::error::StartError;
-use crate::{BOOT_ENV, Boot};
+use crate::{BOOT_ENV, Boot, Isolation};
 use command_fds::{CommandFdExt, FdMapping};
 use core::fmt;
 use core::time::Duration;
@@ -57,19 +57,22 @@ impl Program {
     }
 
     /// Starts the program as a worker: the segment is its standard input, the control channel its
-    /// descriptor 3, the boot description is in its environment. Output streams, working directory and the rest of the environment are
-    /// inherited.
+    /// descriptor 3, the boot description is in its environment. The working directory is that of this process, `isolation` says
+    /// what else it has.
     pub(crate) fn start(
         &self,
         boot: &Boot,
         segment: BorrowedFd<'_>,
         channel: OwnedFd,
+        isolation: &Isolation,
     ) -> Result<Process, StartError> {
         let segment = segment
             .try_clone_to_owned()
             .map_err(StartError::system("duplicate the segment's descriptor"))?;
         let channel = FdMapping { parent_fd: channel, child_fd: CHANNEL_FD };
-        let child = Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        isolation.apply(&mut command)?;
+        let child = command
             .args(&self.arguments)
             .env(BOOT_ENV, boot.to_json()?)
             .stdin(Stdio::from(segment))
@@ -80,7 +83,9 @@ impl Program {
                 program: self.path.display().to_string(),
                 error: Arc::new(error),
             })?;
-        Process::watch(child)
+        let process = Process::watch(child)?;
+        isolation.restrict(Pid::from_child(&process.child))?;
+        Ok(process)
     }
 }
 

@@ -73,6 +73,10 @@ impl<'t> Worker<'t> {
     fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
         let boot = Boot::from_env()?;
         follow_host(&boot)?;
+        if !boot.new_privileges {
+            rustix::thread::set_no_new_privs(true)
+                .map_err(ServeError::system("give up new privileges"))?;
+        }
         let memory = take_segment()?;
         let layout = attach_segment(&memory)?;
         let fields = layout.fields();

@@ -76,7 +76,14 @@ fn a_field_that_is_missing_or_of_another_type_is_named() {
             let mut without = whole.clone();
             without.as_object_mut().unwrap().remove(name);
             // Those came later: hosts of before do not say them.
-            let later = ["max_buffers", "max_text", "max_elements", "max_limbs", "max_fields"];
+            let later = [
+                "max_buffers",
+                "max_text",
+                "max_elements",
+                "max_limbs",
+                "max_fields",
+                "new_privileges",
+            ];
             if !later.contains(&name.as_str()) {
                 refuses(without.to_string(), Stdio::null(), &["KNIT_BOOT is malformed", name]);
             }

@@ -2,6 +2,7 @@
 
 use crate::DEFAULT_MAX_BUFFERS;
 use crate::Error;
+use crate::Isolation;
 use crate::error::StartError;
 use crate::pool::{Balancer, Pool};
 use crate::process::Program;
@@ -20,6 +21,7 @@ pub struct Builder {
     pub(super) balancer: Balancer,
     pub(super) queue_limit: usize,
     pub(super) program: Option<Program>,
+    pub(super) isolation: Isolation,
     pub(super) limits: Limits,
     pub(super) arena: u32,
     pub(super) arena_reserved: u32,
@@ -38,6 +40,7 @@ impl Default for Builder {
             balancer: Balancer::default(),
             queue_limit: usize::MAX,
             program: None,
+            isolation: Isolation::default(),
             limits: Limits::default(),
             arena: 64 << 20,
             arena_reserved: 64 << 10,
@@ -80,6 +83,12 @@ impl Builder {
     {
         let arguments = arguments.into_iter().map(Into::into).collect();
         self.program = Some(Program::new(program.into(), arguments));
+        self
+    }
+
+    /// What workers are given of this process, and what they may do. Default: little, see [`Isolation`].
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
         self
     }
 

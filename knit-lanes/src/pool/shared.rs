@@ -5,6 +5,7 @@ use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
 use super::lane::{Lane, Offered};
+use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
 use crate::process::{Program, creator};
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) arena_reserved: u32,
     pub(super) max_buffers: u32,
     pub(super) program: Program,
+    pub(super) isolation: Isolation,
     pub(super) creator: CreatorId,
     pub(super) spin: Duration,
     pub(super) ready_timeout: Duration,
@@ -85,6 +87,7 @@ impl Shared {
             arena_reserved: builder.arena_reserved.min(builder.arena - ARENA_DATA_AT),
             max_buffers: builder.max_buffers,
             program: builder.program.clone().unwrap_or_else(Program::current),
+            isolation: builder.isolation.clone(),
             creator: creator(),
             spin: builder.spin,
             ready_timeout: builder.ready_timeout,

@@ -86,10 +86,12 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
     // At most a second (`Builder::check`), so it fits.
     let spin = u32::try_from(shared.spin.as_micros()).unwrap_or(u32::MAX);
     let boot = Boot::new(epoch, lane.index, &shared.limits, spin, shared.names.clone())
-        .with_max_buffers(shared.max_buffers);
+        .with_max_buffers(shared.max_buffers)
+        .with_new_privileges(shared.isolation.new_privileges);
     let (link, channel) = Link::pair(shared.max_buffers)
         .map_err(|errno| StartError::system("make the control channel")(errno.into()))?;
-    let mut process = shared.program.start(&boot, memory.backing().file(), channel)?;
+    let segment = memory.backing().file();
+    let mut process = shared.program.start(&boot, segment, channel, &shared.isolation)?;
     tracing::debug!(target: "lifecycle", lane = lane.index, pid = process.id(), epoch, "started");
     lane.turn.replace(waiter, epoch);
     lane.started(memory, layout, link, process.id(), process.killer());

@@ -56,6 +56,15 @@ fn values(tasks: &mut Tasks) {
         }
         context.check().is_err()
     });
+    tasks.add("shout", |text: String| {
+        println!("out {text}");
+        eprintln!("error {text}");
+    });
+    tasks.add("spin", |(): ()| -> () {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
     tasks.add_with_context("is_aborted", |context: &TaskContext<'_>, (): ()| context.is_aborted());
 }
 

@@ -32,6 +32,10 @@ pub struct Remote {
     pub until_aborted: Task<String, bool>,
     /// Whether its call is aborted.
     pub is_aborted: Task<(), bool>,
+    /// Prints to both streams.
+    pub shout: Task<String, ()>,
+    /// Uses its processor without end.
+    pub spin: Task<(), ()>,
     pub fail: Task<(), f64>,
     pub fail_named: Task<(), f64>,
     pub panic_text: Task<(), f64>,
@@ -83,6 +87,8 @@ pub fn tasks() -> (Tasks, Remote) {
         hold: tasks.declare("hold"),
         until_aborted: tasks.declare("until_aborted"),
         is_aborted: tasks.declare("is_aborted"),
+        shout: tasks.declare("shout"),
+        spin: tasks.declare("spin"),
         fail: tasks.declare("fail"),
         fail_named: tasks.declare("fail_named"),
         panic_text: tasks.declare("panic_text"),

@@ -1,0 +1,188 @@
+//! What a worker process is given of its host, and what it may do.
+
+use crate::error::StartError;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::ffi::OsString;
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// What a worker process is given of its host, and what it may do: see
+/// [`Builder::isolation`](crate::Builder::isolation).
+///
+/// The default is strict: of the environment only [`Self::INHERITED`], no new privileges by programs
+/// that it starts, of the descriptors those of its lane and the output streams. Descriptors that were opened without
+/// close-on-exec, which Rust's library never does, go to every program that a process starts, workers included. None
+/// of it keeps a program from reading files or from using the network: run workers behind a command that does, such as
+/// `bwrap`, for that.
+///
+/// # Examples
+///
+/// ```
+/// use knit_lanes::{Isolation, Output, Pool, ResourceLimit};
+///
+/// let isolation = Isolation::default()
+///     .env("MODEL", "small")
+///     .inherit_env(["SSL_CERT_FILE"])
+///     .stdout(Output::Null)
+///     .limit(ResourceLimit::OpenFiles, 256);
+/// let builder = Pool::builder().processes(2).isolation(isolation);
+/// # drop(builder);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until a builder has them"]
+pub struct Isolation {
+    /// Names of variables; `None` for all.
+    inherited: Option<Vec<OsString>>,
+    set: Vec<(OsString, OsString)>,
+    stdout: Output,
+    stderr: Output,
+    pub(crate) new_privileges: bool,
+    limits: Vec<(ResourceLimit, u64)>,
+}
+
+/// Where an output stream of workers goes.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Output {
+    /// To that of the host.
+    #[default]
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// To a file, which all workers share: one on disk, or the writing end of a pipe that the host
+    /// reads.
+    File(Arc<File>),
+}
+
+/// What a worker process may have so much of, and no more (`setrlimit`(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResourceLimit {
+    /// Bytes of address space. The lane itself takes two arenas: 128 MiB unless the builder says otherwise.
+    AddressSpace,
+    /// Bytes of memory for data: heap, stacks and private mappings.
+    Data,
+    /// Seconds of processor time; a worker that has had them is killed.
+    ProcessorSeconds,
+    /// Open descriptors.
+    OpenFiles,
+    /// Bytes of a file that is written.
+    FileBytes,
+    /// Bytes of a core dump.
+    CoreBytes,
+    /// Processes and threads of the user, all programs taken together.
+    Processes,
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        Self {
+            inherited: Some(Self::INHERITED.iter().map(OsString::from).collect()),
+            set: Vec::new(),
+            stdout: Output::default(),
+            stderr: Output::default(),
+            new_privileges: false,
+            limits: Vec::new(),
+        }
+    }
+}
+
+impl Isolation {
+    /// The variables of the environment that workers have from their host unless they are told otherwise.
+    pub const INHERITED: [&str; 7] =
+        ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE"];
+
+    /// As a program that is started in the usual way: the whole environment, and privileges as programs
+    /// on disk grant them.
+    pub fn none() -> Self {
+        Self { inherited: None, new_privileges: true, ..Self::default() }
+    }
+
+    /// Workers have these variables of the host too, where it has them.
+    pub fn inherit_env<N: Into<OsString>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        if let Some(inherited) = &mut self.inherited {
+            inherited.extend(names.into_iter().map(Into::into));
+        }
+        self
+    }
+
+    /// Workers have this variable.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.set.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where workers' standard output goes. Default: to that of the host.
+    pub fn stdout(self, output: Output) -> Self {
+        Self { stdout: output, ..self }
+    }
+
+    /// Where workers' standard error goes. Default: to that of the host.
+    pub fn stderr(self, output: Output) -> Self {
+        Self { stderr: output, ..self }
+    }
+
+    /// Programs that a worker starts may gain privileges, by set-user-id bits for instance. A worker
+    /// gives that up itself, before its first call, and so only programs that call
+    /// [`Tasks::serve_if_worker`](crate::Tasks::serve_if_worker) do.
+    pub fn allow_new_privileges(self) -> Self {
+        Self { new_privileges: true, ..self }
+    }
+
+    /// A worker has at most so much of this. Holds from the moment when the process has started.
+    pub fn limit(mut self, resource: ResourceLimit, most: u64) -> Self {
+        self.limits.push((resource, most));
+        self
+    }
+
+    /// Environment and output streams of a process to be started.
+    pub(crate) fn apply(&self, command: &mut Command) -> Result<(), StartError> {
+        if let Some(inherited) = &self.inherited {
+            let found = inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+            command.env_clear().envs(found);
+        }
+        command.envs(self.set.iter().map(|(name, value)| (name, value)));
+        command.stdout(self.stdout.stdio()?).stderr(self.stderr.stdio()?);
+        Ok(())
+    }
+
+    /// Limits a process that has just started.
+    pub(crate) fn restrict(&self, process: Pid) -> Result<(), StartError> {
+        for (resource, most) in &self.limits {
+            let limit = Rlimit { current: Some(*most), maximum: Some(*most) };
+            prlimit(Some(process), resource.kind(), limit).map_err(|errno| {
+                StartError::system("limit the resources of the worker")(errno.into())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Output {
+    fn stdio(&self) -> Result<Stdio, StartError> {
+        Ok(match self {
+            Self::Inherit => Stdio::inherit(),
+            Self::Null => Stdio::null(),
+            Self::File(file) => {
+                let file = file.try_clone();
+                file.map_err(StartError::system("duplicate the file for the worker's output"))?
+                    .into()
+            }
+        })
+    }
+}
+
+impl ResourceLimit {
+    fn kind(self) -> Resource {
+        match self {
+            Self::AddressSpace => Resource::As,
+            Self::Data => Resource::Data,
+            Self::ProcessorSeconds => Resource::Cpu,
+            Self::OpenFiles => Resource::Nofile,
+            Self::FileBytes => Resource::Fsize,
+            Self::CoreBytes => Resource::Core,
+            Self::Processes => Resource::Nproc,
+        }
+    }
+}
