@@ -122,7 +122,7 @@ pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use isolation::{Isolation, Output, ResourceLimit};
-pub use pool::{Balancer, Builder, Call, Pool};
+pub use pool::{Balancer, Builder, Call, Map, Pool, Unordered};
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};
 pub use tasks::{Task, Tasks, UnknownTask};

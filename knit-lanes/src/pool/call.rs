@@ -197,15 +197,23 @@ impl CallState {
 
     /// Leaves a waker, unless the outcome is there. Returns whether the call has become unattended.
     fn leave_waker(&self, waker: &Waker) -> Result<bool, Outcome> {
+        self.leave_waker_unless_done(waker).ok_or_else(|| {
+            let outcome = self.lock().outcome.take();
+            outcome.unwrap_or_else(|| Err(Box::new(CallError::Taken)))
+        })
+    }
+
+    /// As [`Self::leave_waker`]; `None` when the outcome is there, and it stays there.
+    fn leave_waker_unless_done(&self, waker: &Waker) -> Option<bool> {
         let mut inner = self.lock();
         if self.is_done() {
-            return Err(inner.outcome.take().unwrap_or_else(|| Err(Box::new(CallError::Taken))));
+            return None;
         }
         match &mut inner.waker {
             Some(left) => left.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        Ok(self.leave_unattended(&mut inner))
+        Some(self.leave_unattended(&mut inner))
     }
 
     /// The handle is gone: nobody wants the outcome. Returns whether the call has become unattended.
@@ -308,6 +316,17 @@ impl<T: Decode> Call<T> {
             self.shared.poll_for(&self.state);
         }
         self.state.is_done()
+    }
+
+    /// Whether the call has ended; leaves a waker when it has not.
+    pub(super) fn is_done_or_wakes(&self, waker: &Waker) -> bool {
+        self.shared.poll_for(&self.state);
+        match self.state.leave_waker_unless_done(waker) {
+            Some(true) => self.shared.left_unattended(),
+            Some(false) => {}
+            None => return true,
+        }
+        false
     }
 
     fn decode(&self, outcome: Outcome) -> Result<T, CallError> {

@@ -21,6 +21,7 @@ mod call;
 mod deadlines;
 mod driver;
 mod lane;
+mod map;
 mod shared;
 mod supervisor;
 mod turn;
@@ -28,6 +29,7 @@ mod turn;
 pub use balancer::Balancer;
 pub use builder::Builder;
 pub use call::Call;
+pub use map::{Map, Unordered};
 
 use crate::error::{CallError, StartError};
 use crate::tasks::{Task, Tasks, UnknownTask};

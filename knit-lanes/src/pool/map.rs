@@ -1,0 +1,206 @@
+//! One task over many arguments.
+
+use super::{Call, Pool};
+use crate::error::CallError;
+use crate::tasks::Task;
+use core::fmt;
+use core::iter::Fuse;
+use core::task::Waker;
+use knit_codec::{Decode, Encode};
+use knit_proto::SLOTS;
+use knit_ring::Relax;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::Thread;
+use std::time::Instant;
+
+/// The outcomes of one task for many arguments, in the order of the arguments. Made by [`Pool::map`].
+///
+/// An iterator that calls ahead: so many calls are under way ([`Self::window`]), and no more
+/// arguments are taken than that. Those that are under way when it is dropped are aborted.
+#[must_use = "an iterator does nothing until it is asked for its first element"]
+pub struct Map<'p, I, In, Out> {
+    source: Source<'p, I, In, Out>,
+    calls: VecDeque<Call<Out>>,
+}
+
+/// The same in the order in which the calls end, each with the place of its argument. Made by
+/// [`Map::unordered`].
+#[must_use = "an iterator does nothing until it is asked for its first element"]
+pub struct Unordered<'p, I, In, Out> {
+    source: Source<'p, I, In, Out>,
+    calls: Vec<(usize, Call<Out>)>,
+}
+
+/// Where calls come from.
+struct Source<'p, I, In, Out> {
+    pool: &'p Pool,
+    task: Task<In, Out>,
+    arguments: Fuse<I>,
+    window: usize,
+    /// How many arguments were taken.
+    taken: usize,
+}
+
+impl Pool {
+    /// Calls a task for each argument, and gives the outcomes in their order.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use knit_lanes::{Pool, Tasks};
+    ///
+    /// # fn main() -> knit_lanes::Result<()> {
+    /// let mut tasks = Tasks::new();
+    /// let square = tasks.add("square", |n: f64| n * n);
+    /// tasks.serve_if_worker();
+    ///
+    /// let pool = Pool::builder().start(tasks)?;
+    /// let squares: Vec<f64> = pool.map(square, (0..1000).map(f64::from)).collect::<Result<_, _>>()?;
+    /// for (place, square) in pool.map(square, (0..1000).map(f64::from)).unordered() {
+    ///     assert_eq!(square?, squares[place]);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<In, Out, A>(
+        &self,
+        task: Task<In, Out>,
+        arguments: A,
+    ) -> Map<'_, A::IntoIter, In, Out>
+    where
+        A: IntoIterator<Item = In>,
+    {
+        let arguments = arguments.into_iter().fuse();
+        let window = self.lanes() * SLOTS as usize;
+        let source = Source { pool: self, task, arguments, window, taken: 0 };
+        Map { source, calls: VecDeque::new() }
+    }
+}
+
+impl<'p, I, In, Out> Map<'p, I, In, Out> {
+    /// The same with at most so many calls under way at a time, at least one. Default: as many as the
+    /// lanes of the pool take together.
+    pub fn window(mut self, calls: usize) -> Self {
+        self.source.window = calls.max(1);
+        self
+    }
+
+    /// The outcomes in the order in which they come, each with the place of its argument.
+    pub fn unordered(self) -> Unordered<'p, I, In, Out> {
+        let first = self.source.taken - self.calls.len();
+        Unordered { calls: (first..).zip(self.calls).collect(), source: self.source }
+    }
+}
+
+impl<I, In, Out> Source<'_, I, In, Out>
+where
+    I: Iterator<Item = In>,
+    In: Encode,
+    Out: Decode,
+{
+    /// A call for the next argument, unless so many are enough.
+    fn next(&mut self, under_way: usize) -> Option<(usize, Call<Out>)> {
+        if under_way >= self.window {
+            return None;
+        }
+        let call = self.pool.call(self.task, self.arguments.next()?).abort_on_drop();
+        self.taken += 1;
+        Some((self.taken - 1, call))
+    }
+
+    fn size_hint(&self, under_way: usize) -> (usize, Option<usize>) {
+        let (least, most) = self.arguments.size_hint();
+        (least.saturating_add(under_way), most.and_then(|most| most.checked_add(under_way)))
+    }
+}
+
+impl<I, In, Out> Iterator for Map<'_, I, In, Out>
+where
+    I: Iterator<Item = In>,
+    In: Encode,
+    Out: Decode,
+{
+    type Item = Result<Out, CallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some((_, call)) = self.source.next(self.calls.len()) {
+            self.calls.push_back(call);
+        }
+        self.calls.pop_front().map(Call::wait)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.size_hint(self.calls.len())
+    }
+}
+
+impl<I, In, Out> Iterator for Unordered<'_, I, In, Out>
+where
+    I: Iterator<Item = In>,
+    In: Encode,
+    Out: Decode,
+{
+    type Item = (usize, Result<Out, CallError>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(call) = self.source.next(self.calls.len()) {
+            self.calls.push(call);
+        }
+        if self.calls.is_empty() {
+            return None;
+        }
+        let (spin, start) = (self.source.pool.shared.spin, Instant::now());
+        let mut relax = Relax::new();
+        let found = loop {
+            if let Some(at) = self.calls.iter().position(|(_, call)| call.is_done()) {
+                break at;
+            }
+            if start.elapsed() >= spin {
+                break self.sleep();
+            }
+            relax.moment();
+        };
+        let (place, call) = self.calls.swap_remove(found);
+        Some((place, call.wait()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.size_hint(self.calls.len())
+    }
+}
+
+impl<I, In, Out: Decode> Unordered<'_, I, In, Out> {
+    /// Sleeps until a call is done.
+    #[cold]
+    fn sleep(&mut self) -> usize {
+        struct Unpark(Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        loop {
+            for (at, (_, call)) in self.calls.iter_mut().enumerate() {
+                if call.is_done_or_wakes(&waker) {
+                    return at;
+                }
+            }
+            std::thread::park();
+        }
+    }
+}
+
+impl<I, In, Out> fmt::Debug for Map<'_, I, In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("under_way", &self.calls.len()).finish_non_exhaustive()
+    }
+}
+
+impl<I, In, Out> fmt::Debug for Unordered<'_, I, In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unordered").field("under_way", &self.calls.len()).finish_non_exhaustive()
+    }
+}
