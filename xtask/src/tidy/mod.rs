@@ -1,6 +1,7 @@
 //! Checks that cargo does not know.
 
 mod clauses;
+mod failures;
 mod vectors;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ pub(crate) fn run() -> ExitCode {
     nothing_unfinished(&tree, &mut findings);
     clauses::check(&tree, &mut findings);
     vectors::check(&tree, &mut findings);
+    failures::check(&tree, &mut findings);
     match generate::stale(&tree) {
         Ok(stale) => findings.extend(stale),
         Err(mistakes) => findings.extend(mistakes),
