@@ -20,6 +20,7 @@
 
 mod answer;
 mod boot;
+mod object;
 mod serve;
 mod signals;
 
