@@ -101,6 +101,109 @@ fn every_field_of_another_type_is_refused() {
     }
 }
 
+/// Whether a description without a member may have null in its place.
+fn nullable(path: &str) -> bool {
+    optional(path) && !path.ends_with("/timers") || path.ends_with("/abortSignalMax")
+}
+
+/// Arrays included, in which serde alone would look for the members of an object.
+#[test]
+fn every_field_of_any_other_kind_is_refused() {
+    fn kind(json: &Json) -> u8 {
+        match json {
+            Json::Null => 0,
+            Json::Bool(_) => 1,
+            Json::Number(_) => 2,
+            Json::String(_) => 3,
+            Json::Array(_) => 4,
+            Json::Object(_) => 5,
+        }
+    }
+    let mut paths = Vec::new();
+    members(&good(), "", &mut paths);
+    let ignored = ["baseAddressMod64", "/mode", "payloadInitialBytes", "payloadMaxByteLength"];
+    let mut refused = 0;
+    for path in paths.iter().filter(|path| !ignored.iter().any(|name| path.ends_with(name))) {
+        if path == "/workerData/workerOptions/runtime" {
+            continue;
+        }
+        let found = good().pointer(path).unwrap().clone();
+        // The members of an object in the order in which they stand, and in that of their names.
+        let members: Vec<Json> = found
+            .as_object()
+            .map(|members| members.values().cloned().collect())
+            .unwrap_or_default();
+        let mut sorted: Vec<_> = found.as_object().into_iter().flatten().collect();
+        sorted.sort_by_key(|(name, _)| name.as_str());
+        let sorted: Vec<_> = sorted.into_iter().map(|(_, value)| value.clone()).collect();
+        for other in [
+            json!(null),
+            json!(true),
+            json!(7),
+            json!("7"),
+            json!([]),
+            json!([7]),
+            json!({}),
+            json!(members),
+            json!(sorted),
+        ] {
+            if kind(&other) == kind(&found) || other.is_null() && nullable(path) {
+                continue;
+            }
+            let mut json = good();
+            *json.pointer_mut(path).unwrap() = other.clone();
+            let error = read(&json).expect_err(path);
+            // All that is left out where it is null is the room for the signals.
+            let named = matches!(error, BootError::Malformed { .. } | BootError::Field { .. });
+            assert!(named, "{path} as {other}: {error}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 800, "{refused}");
+    for (list, element) in
+        [("list", json!(1)), ("ids", json!("1")), ("names", json!(null)), ("at", json!([]))]
+    {
+        let mut json = good();
+        json["workerData"][list] = json!([element]);
+        assert!(matches!(read(&json), Err(BootError::Malformed { .. })), "{list}");
+    }
+    // The whole.
+    let data = good()["workerData"].clone();
+    for whole in [json!([1, data]), json!([data, 1]), json!([1])] {
+        assert!(matches!(read(&whole), Err(BootError::Malformed { .. })));
+    }
+}
+
+/// Numbers of JSON that are no whole numbers, negative or too large for what they count.
+#[test]
+fn every_number_that_is_none_of_its_type_is_refused() {
+    let mut paths = Vec::new();
+    members(&good(), "", &mut paths);
+    // Any number will do there.
+    let free = ["startAt", "baseAddressMod64", "payloadInitialBytes", "payloadMaxByteLength"];
+    let mut refused = 0;
+    for path in paths.iter().filter(|path| !free.iter().any(|name| path.ends_with(name))) {
+        if !good().pointer(path).unwrap().is_number() || path.ends_with("/parkMs") {
+            continue;
+        }
+        for number in [json!(-1), json!(0.5), json!(1e300), json!(u64::MAX)] {
+            let mut json = good();
+            *json.pointer_mut(path).unwrap() = number.clone();
+            assert!(read(&json).is_err(), "{path} as {number}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 200, "{refused}");
+}
+
+#[test]
+fn more_tasks_than_indexes_are_refused() {
+    let names = vec!["a"; (1 << 16) + 1];
+    let error = read(&boot(&places(), &names, None)).unwrap_err().to_string();
+    assert!(error.contains("names"), "{error}");
+    assert!(read(&boot(&places(), &names[1..], None)).is_ok());
+}
+
 #[test]
 fn every_version_but_one_is_refused_wherever_it_stands() {
     let mut paths = Vec::new();

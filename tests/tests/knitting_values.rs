@@ -3,7 +3,7 @@
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 mod vectors_support;
 
-use knit_tests::knitting::{Answer, Argument, Host, Part};
+use knit_tests::knitting::{Answer, Argument, Host, Part, boot};
 use std::process::Command;
 use vectors_support::{bits, bytes, folder, recorded, text, word};
 
@@ -160,6 +160,57 @@ fn a_result_over_the_hosts_limit_is_rejected_and_the_next_call_served() {
     assert_eq!(host.call(1, 3, &Argument::number(-2.0)).number(), 4.0);
 }
 
+/// A host's limit is for what is in a payload region (KNITTING 9): what is in a slot is not counted.
+#[test]
+fn what_a_slot_holds_does_not_count_towards_the_hosts_limit() {
+    let mut host = Host::new(64 << 10, None);
+    host.start(WORKER, &["value"]);
+    // An envelope whose body is as long as a payload may be, with a head besides.
+    let mut envelope =
+        Argument { words: [42, 0, 8192, 512], inline: vec![b'h'; 512], dynamic: vec![3; 8192] };
+    assert_same("envelope", &host.call(0, 1, &envelope), &envelope);
+    envelope.words[0] = 40;
+    envelope.inline = [b"\"", &vec![b'h'; 510][..], b"\""].concat();
+    assert_same("envelope of JSON", &host.call(0, 2, &envelope), &envelope);
+    // The head in the region counts.
+    let envelope = Argument {
+        words: [43, 0, 8192 - 513, 513],
+        inline: Vec::new(),
+        dynamic: [vec![b'h'; 513], vec![3; 8192 - 513]].concat(),
+    };
+    assert_same("envelope in the region", &host.call(0, 3, &envelope), &envelope);
+}
+
+/// A limit so low that no error fits: the call is rejected all the same, and the worker goes on.
+#[test]
+fn a_host_with_the_lowest_limit_is_served() {
+    for limit in [0, 1, 60] {
+        let mut host = Host::new(64 << 10, None);
+        let mut boot = boot(&host.places, &["panic_text", "square", "value"], None);
+        boot["workerData"]["payloadConfig"]["maxPayloadBytes"] = limit.into();
+        host.start_with(&mut Command::new(WORKER), &boot.to_string());
+        let text = Argument::text(&"x".repeat(512));
+        assert_same("text", &host.call(2, 1, &text), &text);
+        let undefined = Argument { words: [5, 0, 0, 0], ..Argument::default() };
+        let answer = host.call(0, 2, &undefined);
+        assert!(answer.rejected() && answer.dynamic.len() <= limit, "{answer:?}");
+        assert_eq!(host.call(1, 3, &Argument::number(3.0)).number(), 9.0);
+    }
+}
+
+/// Shared buffers of this project have no control channel there.
+#[test]
+fn shared_buffers_are_rejected_both_ways() {
+    let mut host = Host::new(1 << 20, None);
+    host.start(WORKER, &["new_buffer", "square", "sum"]);
+    let error = host.call(0, 1, &Argument::number(64.0)).error();
+    assert_eq!(error["name"], "knit.result", "{error}");
+    let buffer = Argument { words: [46, 0, 0, 32], inline: vec![0; 32], dynamic: Vec::new() };
+    let error = host.call(2, 2, &buffer).error();
+    assert_eq!(error["name"], "knit.argument", "{error}");
+    assert_eq!(host.call(1, 3, &Argument::number(3.0)).number(), 9.0);
+}
+
 /// KD-7, KD-14, KD-15: none of these reaches the host, whose checks in `Host::poll` would fail.
 #[test]
 fn payloads_that_a_host_would_not_survive_are_rejected_in_the_worker() {
@@ -201,16 +252,18 @@ fn named_memory_is_served_and_standard_input_left_alone() {
 #[test]
 fn a_host_that_asks_for_the_version_gets_one_of_node() {
     let ask = |arguments: &[&str]| {
-        let output = Command::new(WORKER)
-            .args(arguments)
-            .env_remove("KNITTING_PROCESS_WORKER_BOOT")
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
+        let mut command = Command::new(WORKER);
+        command.args(arguments).env_remove("KNITTING_PROCESS_WORKER_BOOT");
+        // A host that runs inside a worker has the variable of that one.
+        if arguments.contains(&"inherited") {
+            command.env("KNITTING_PROCESS_WORKER_BOOT", "{}");
+        }
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(ask(&["node", "--version"]), (Some(0), "v24.0.0\n".to_owned()));
     assert_eq!(ask(&["/opt/bin/node", "--version"]), (Some(0), "v24.0.0\n".to_owned()));
+    assert_eq!(ask(&["inherited", "node", "--version"]), (Some(0), "v24.0.0\n".to_owned()));
     // One that is the program's own business, and none.
     assert_eq!(ask(&["--version"]), (Some(2), String::new()));
     assert_eq!(ask(&[]), (Some(2), String::new()));

@@ -1,6 +1,7 @@
 //! The boot description of a Knitting worker process, checked.
 
 use super::BOOT_ENV;
+use super::object::Object;
 use core::time::Duration;
 use knit_proto::{ARENA_GRANULE, BareLayout, BareLayoutError, Region, SLOT_STRIDE};
 use serde::Deserialize;
@@ -17,6 +18,8 @@ const SPIN_EACH_LANE: Duration = Duration::from_micros(50);
 const MAX_SPIN: Duration = Duration::from_secs(1);
 /// Longest name of a shared memory object (`NAME_MAX`).
 const MAX_NAME: usize = 255;
+/// Most tasks of a pool: function indexes travel in sixteen bits.
+const MAX_TASKS: usize = 1 << 16;
 
 /// What the host of a pool of Knitting tells a worker process, checked: every region is aligned, of the
 /// length that the format needs, inside the shared object and apart from the others.
@@ -48,10 +51,10 @@ impl Boot {
     ///
     /// See [`BootError`].
     pub fn from_json(text: &str) -> Result<Self, BootError> {
-        let version: Versioned = parse(text)?;
+        let version: Object<Versioned> = parse(text)?;
         versioned("", version.version)?;
-        let raw: RawBoot = parse(text)?;
-        raw.worker_data.check()
+        let raw: Object<RawBoot> = parse(text)?;
+        raw.into_inner().worker_data.into_inner().check()
     }
 
     /// Reads and checks the description of this process.
@@ -172,7 +175,7 @@ struct Versioned {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawBoot {
-    worker_data: WorkerData,
+    worker_data: Object<WorkerData>,
 }
 
 /// What the worker is told. Fields that are only there to be checked are those that hosts always send.
@@ -180,9 +183,9 @@ struct RawBoot {
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "a description without these fields is not one of this version")]
 struct WorkerData {
-    sab: Place,
+    sab: Object<Place>,
     #[serde(rename = "abortSignalSAB")]
-    abort_signal_sab: Option<Place>,
+    abort_signal_sab: Option<Object<Place>>,
     abort_signal_max: Option<u32>,
     list: Vec<String>,
     ids: Vec<f64>,
@@ -191,10 +194,10 @@ struct WorkerData {
     thread: u32,
     total_number_of_thread: u32,
     start_at: f64,
-    worker_options: Option<WorkerOptions>,
-    lock: Lock,
-    return_lock: Lock,
-    payload_config: Option<PayloadConfig>,
+    worker_options: Option<Object<WorkerOptions>>,
+    lock: Object<Lock>,
+    return_lock: Object<Lock>,
+    payload_config: Option<Object<PayloadConfig>>,
     steal: Option<serde::de::IgnoredAny>,
 }
 
@@ -202,7 +205,7 @@ struct WorkerData {
 #[serde(default, rename_all = "camelCase")]
 struct WorkerOptions {
     process_runtime: Option<String>,
-    timers: Timers,
+    timers: Object<Timers>,
 }
 
 /// What is infinite in JavaScript is null in JSON.
@@ -222,11 +225,11 @@ struct PayloadConfig {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Lock {
-    headers: Place,
+    headers: Object<Place>,
     header_slot_stride_u32: u32,
-    lock_sector: Place,
-    payload: Place,
-    payload_sector: Place,
+    lock_sector: Object<Place>,
+    payload: Object<Place>,
+    payload_sector: Object<Place>,
 }
 
 /// A region of the shared object.
@@ -234,7 +237,7 @@ struct Lock {
 #[serde(rename_all = "camelCase")]
 struct Place {
     version: u32,
-    descriptor: Descriptor,
+    descriptor: Object<Descriptor>,
     byte_offset: u64,
     byte_length: u64,
 }
@@ -253,10 +256,13 @@ struct Descriptor {
 
 impl WorkerData {
     fn check(self) -> Result<Boot, BootError> {
-        let object = &self.sab.descriptor;
+        let object = &*self.sab.descriptor;
         let shared = object.source()?;
         let len =
             u32::try_from(object.size).map_err(|_| wrong("descriptor.size", "more than 4 GiB"))?;
+        if self.names.len() > MAX_TASKS {
+            return Err(wrong("names", "more tasks than function indexes"));
+        }
         if self.steal.is_some() {
             return Err(wrong("steal", "process workers have a mailbox of their own"));
         }
@@ -274,7 +280,7 @@ impl WorkerData {
             lock.check(name)?;
         }
         let at = |place: &Place| (place.byte_offset, place.byte_length);
-        let abort = self.abort_signal_sab.as_ref().map_or((0, 0), at);
+        let abort = self.abort_signal_sab.as_deref().map_or((0, 0), at);
         let granule = u64::from(ARENA_GRANULE);
         let (request_at, request_bytes) = at(&self.lock.payload);
         let (response_at, response_bytes) = at(&self.return_lock.payload);
@@ -327,8 +333,9 @@ impl WorkerData {
     }
 
     fn places(&self) -> impl Iterator<Item = (String, &Place)> {
-        let abort = self.abort_signal_sab.iter().map(|place| ("abortSignalSAB".to_owned(), place));
-        [("sab".to_owned(), &self.sab)]
+        let abort = self.abort_signal_sab.as_deref();
+        let abort = abort.map(|place| ("abortSignalSAB".to_owned(), place));
+        [("sab".to_owned(), &*self.sab)]
             .into_iter()
             .chain(abort)
             .chain(self.lock.places("lock"))
@@ -362,7 +369,7 @@ impl Place {
     fn check(&self, name: &str, object: &Descriptor) -> Result<(), BootError> {
         versioned(&format!("{name}."), self.version)?;
         versioned(&format!("{name}.descriptor."), self.descriptor.version)?;
-        if self.descriptor != *object {
+        if *self.descriptor != *object {
             return Err(wrong(format!("{name}.descriptor"), "it is of another object than `sab`"));
         }
         Ok(())

@@ -20,6 +20,8 @@
 
 mod answer;
 mod boot;
+mod host;
+mod object;
 mod serve;
 mod signals;
 

@@ -1,7 +1,9 @@
 //! What a worker process of a Knitting pool does: attach, serve, sleep, end.
 
+use super::answer::Fit;
+use super::host::{Object, end_with_host};
 use super::signals::Signals;
-use super::{BOOT_ENV, Boot, BootError, NODE_VERSION, SharedObject, answer};
+use super::{BOOT_ENV, Boot, BootError, NODE_VERSION, SharedObject};
 use crate::tasks::{Bound, Tasks};
 use crate::transfer::{Received, SendError};
 use crate::way::Way;
@@ -9,16 +11,14 @@ use crate::worker::{complain, error_payload, spin_budget};
 use crate::worker_ends::WorkerEnds;
 use crate::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, TaskContext, TaskFailure};
 use core::time::Duration;
-use knit_codec::{ErrorValue, Limits, Payload};
-use knit_proto::{Direction, ProtocolViolation, Region, Word0};
+use knit_codec::{ErrorValue, Limits};
+use knit_proto::{Direction, INLINE_BYTES, ProtocolViolation, Region, Word0};
 use knit_ring::{
     AbortReceiver, FutexBell, Mapped, Mapping, MemfdError, OutOfBounds, Relax, ReserveError,
     SharedArenaReceiver, SharedMemory, SpinBudget, SystemClock,
 };
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -28,13 +28,16 @@ use std::time::Instant;
 /// host says so, which on a shared core keeps the host from taking it back (KD-20).
 const BUSY_SPIN: Duration = Duration::from_micros(100);
 
+/// What a worker of Knitting rejects a call with that was aborted before it ran.
+const ABORTED: &str = "Task aborted";
+
 type Memory = Mapped<Mapping>;
 
 /// Turns this process into a worker when a pool of Knitting started it as one, and answers the host that
 /// asks for the version of its runtime; never returns then. Otherwise returns at once.
 ///
-/// The process serves until it is ended: Knitting hosts send SIGTERM. It is killed when its parent
-/// process ends. Other ends are those of [`serve`].
+/// The process serves until it is ended: Knitting hosts send SIGTERM. It is killed when the host's or its
+/// parent process ends. Other ends are those of [`serve`].
 ///
 /// A host asks for the version with the arguments `node --version` after the command's prefix, or with
 /// another program's name before `--version`. A program that wants `--version` alone for itself has it.
@@ -42,13 +45,14 @@ type Memory = Mapped<Mapping>;
 /// A program that a task starts inherits the worker's environment. Remove [`BOOT_ENV`] when that
 /// program calls this function too.
 pub fn serve_if_worker(tasks: &Tasks) {
-    if std::env::var_os(BOOT_ENV).is_some() {
-        std::process::exit(serve(tasks));
-    }
+    // First: a host may have inherited the variable. The command of a worker never ends like that.
     if asks_for_version(std::env::args_os().skip(1)) {
         // A host that does not want to know any more is none of our business.
         let _ = writeln!(std::io::stdout(), "{NODE_VERSION}");
         std::process::exit(0);
+    }
+    if std::env::var_os(BOOT_ENV).is_some() {
+        std::process::exit(serve(tasks));
     }
 }
 
@@ -85,7 +89,10 @@ struct Worker<'t> {
     signals: Signals<Memory>,
     aborts: AbortReceiver<Memory>,
     tasks: Bound<'t>,
+    /// Of arguments and results.
     limits: Limits,
+    /// Of errors, which are in the arena whole.
+    error_limits: Limits,
     spin: SpinBudget<SystemClock>,
     park: Duration,
 }
@@ -93,8 +100,10 @@ struct Worker<'t> {
 impl<'t> Worker<'t> {
     fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
         let boot = Boot::from_env()?;
-        end_with_host()?;
-        let memory = Mapping::attach_unsealed(open(boot.object())?, boot.len())?;
+        let file = open(boot.object())?;
+        let object = Object::of(&file)?;
+        let memory = Mapping::attach_unsealed(file, boot.len())?;
+        end_with_host(object)?;
         let layout = boot.layout();
         // What this worker writes apart from the arena, which reserves as it grows.
         for region in
@@ -109,7 +118,10 @@ impl<'t> Worker<'t> {
             ends: ends.freeing_by_flips(),
             aborts: AbortReceiver::new(&memory, layout.region(Region::AbortBits))?,
             tasks: tasks.bind(boot.names().to_vec()),
-            limits: Limits::default().with_payload(boot.max_payload()),
+            // Upstream's limit is for what is in a payload region: a slot may hold the head of an envelope
+            // besides, or text where that limit is lower.
+            limits: Limits::default().with_payload(boot.max_payload().saturating_add(INLINE_BYTES)),
+            error_limits: Limits::default().with_payload(boot.max_payload()),
             spin: spin_budget(boot.spin()),
             park: boot.park(),
             signals: Signals::attach(&memory, layout.region(Region::Signals))?,
@@ -157,17 +169,17 @@ impl<'t> Worker<'t> {
         let Received { word0, call, payload, .. } = request;
         // Requests are parsed as calls.
         let Word0::Call { function, abort } = word0 else { return Ok(()) };
+        // The last thing before the task: it may have been aborted while it waited for earlier ones.
         if abort.is_some_and(|signal| self.aborts.is_set(signal)) {
-            let error = ErrorValue::new("AbortError", "the call was aborted before it ran");
-            return self.reject(call, TaskFailure::Returned, &error);
+            return self.reject(call, TaskFailure::Returned, &ErrorValue::new("Error", ABORTED));
         }
         let context = TaskContext::new(0, &self.aborts, abort);
         let value = match self.tasks.run(&context, function, payload, &self.limits) {
             Ok(value) => value,
             Err(failed) => return self.reject(call, failed.0, &failed.1),
         };
-        let problem = match answer::check(&value) {
-            Ok(()) => match self.send(call, false, &value)? {
+        let problem = match Fit::check(value) {
+            Ok(value) => match self.send(call, false, &value)? {
                 Ok(()) => return Ok(()),
                 Err(error) => error.to_string(),
             },
@@ -186,16 +198,28 @@ impl<'t> Worker<'t> {
         failure: TaskFailure,
         error: &ErrorValue,
     ) -> Result<(), ProtocolViolation> {
-        let payload = error_payload(&self.limits, failure, error);
-        if let Err(problem) = self.send(call, true, &payload)? {
-            let short = ErrorValue::new("Error", format!("{failure}; {problem}"));
-            let payload = error_payload(&self.limits, failure, &short);
-            if let Err(problem) = self.send(call, true, &payload)? {
-                complain(&format_args!("cannot answer: {problem}"));
-                std::process::exit(EXIT_NO_ANSWER)
-            }
+        let Some(problem) = self.send_error(call, failure, error)? else { return Ok(()) };
+        let short = ErrorValue::new("Error", format!("{failure}; {problem}"));
+        if let Some(problem) = self.send_error(call, failure, &short)? {
+            complain(&format_args!("cannot answer: {problem}"));
+            std::process::exit(EXIT_NO_ANSWER)
         }
         Ok(())
+    }
+
+    /// Answers a call with an error, or says why that cannot be.
+    fn send_error(
+        &mut self,
+        call: u32,
+        failure: TaskFailure,
+        error: &ErrorValue,
+    ) -> Result<Option<String>, ProtocolViolation> {
+        match Fit::check(error_payload(&self.error_limits, failure, error)) {
+            Ok(payload) => {
+                Ok(self.send(call, true, &payload)?.err().map(|error| error.to_string()))
+            }
+            Err(error) => Ok(Some(error.to_string())),
+        }
     }
 
     /// Sends an answer, and waits for room when there is none. The inner error is one that waiting
@@ -205,9 +229,9 @@ impl<'t> Worker<'t> {
         &mut self,
         call: u32,
         rejected: bool,
-        payload: &Payload<'_>,
+        payload: &Fit<'_>,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
-        match self.ends.respond(call, rejected, payload) {
+        match self.ends.respond(call, rejected, payload.payload()) {
             Err(SendError::Full) => self.send_when_room(call, rejected, payload),
             Err(SendError::Poisoned(violation)) => Err(violation),
             sent => Ok(sent),
@@ -220,12 +244,12 @@ impl<'t> Worker<'t> {
         &mut self,
         call: u32,
         rejected: bool,
-        payload: &Payload<'_>,
+        payload: &Fit<'_>,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
         loop {
             let mut relax = Relax::new();
             for _ in 0..ROOM_POLLS {
-                match self.ends.respond(call, rejected, payload) {
+                match self.ends.respond(call, rejected, payload.payload()) {
                     Err(SendError::Full) => relax.moment(),
                     Err(SendError::Poisoned(violation)) => return Err(violation),
                     sent => return Ok(sent),
@@ -256,47 +280,9 @@ fn open(object: &SharedObject) -> Result<OwnedFd, ServeError> {
     Ok(file)
 }
 
-/// Makes this process end when its parent does, whatever its threads are at then.
-///
-/// The kernel's parent-death signal is not for this: it comes at the end of the *thread* that started
-/// this process, and hosts of Knitting may start workers from threads that end earlier. A Knitting host
-/// does not say who it is, so that a worker whose host ended before this line follows whoever has
-/// adopted it.
-fn end_with_host() -> Result<(), ServeError> {
-    let Some(host) = rustix::process::getppid() else {
-        // The host is outside of this pid namespace: nothing else is left to watch it by.
-        return rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(ServeError::system("follow the host's process"));
-    };
-    let watched = pidfd_open(host, PidfdFlags::empty()).map_err(|errno| match errno {
-        Errno::SRCH => ServeError::HostGone,
-        errno => ServeError::system("watch the host's process")(errno),
-    })?;
-    // It may have ended, and another process may have its id, since the line that asked for the id.
-    if rustix::process::getppid() != Some(host) {
-        return Err(ServeError::HostGone);
-    }
-    let watch = move || {
-        // Signals aside, only its end can happen to a process that is watched.
-        while let Ok(0) | Err(Errno::INTR) =
-            rustix::event::poll(&mut [PollFd::new(&watched, PollFlags::IN)], None)
-        {}
-        // No destructor of the program runs beside a task: the host's end is not this program's.
-        let this = Pid::from_raw(std::process::id().cast_signed());
-        if let Some(this) = this {
-            let _ = rustix::process::kill_process(this, Signal::KILL);
-        }
-        std::process::exit(EXIT_BOOT_FAILED)
-    };
-    let thread = std::thread::Builder::new().name("knit-host-watch".to_owned()).spawn(watch);
-    thread
-        .map(drop)
-        .map_err(|error| ServeError::System { action: "watch the host's process", error })
-}
-
 /// Why a worker process could not begin to serve.
 #[derive(Debug, thiserror::Error)]
-enum ServeError {
+pub(super) enum ServeError {
     #[error(transparent)]
     Boot(#[from] BootError),
     #[error("{0} (hosts that cannot pass it on need `processSharedMemory: \"named\"`)")]
@@ -312,7 +298,7 @@ enum ServeError {
 }
 
 impl ServeError {
-    fn system(action: &'static str) -> impl FnOnce(Errno) -> Self {
+    pub(super) fn system(action: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::System { action, error: errno.into() }
     }
 }
