@@ -123,6 +123,25 @@ fn a_call_whose_abort_bit_is_set_is_not_run_and_others_are() {
     assert_eq!(host.call(4 << 16, 4, &Argument::number(4.0)).number(), 16.0);
 }
 
+/// As `hasAborted` tells tasks of Knitting.
+#[test]
+fn a_task_that_runs_sees_that_its_call_is_aborted() {
+    let mut host = host(1 << 20, &["is_aborted", "until_aborted"]);
+    let gate = Gate::new();
+    let aborted = 8 << 16;
+    assert!(host.post(aborted | 1, 1, &Argument::text(&gate.path())));
+    let entered = gate.entered();
+    host.abort(7, true);
+    drop(entered);
+    let answer = host.wait(1).remove(0);
+    assert!(!answer.rejected());
+    // True, and then false.
+    assert_eq!(answer.words[2], 3);
+    host.abort(7, false);
+    let undefined = Argument { words: [5, 0, 0, 0], ..Argument::default() };
+    assert_eq!(host.call(aborted, 2, &undefined).words[2], 4);
+}
+
 /// A call that waits for an earlier one is not run when it is aborted meanwhile: the bit is looked at
 /// when the task would start, not when the call was published.
 #[test]
