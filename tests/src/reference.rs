@@ -1,10 +1,17 @@
-//! A slow decoder of payloads that is easy to hold against `spec/payloads.md`, for comparison with the
-//! codec, of which it uses nothing.
+//! Slow readers of payloads, headers, header lines, control lines and messages that are easy to hold against
+//! the chapters of `spec/`, for comparison with the crates, of which they use nothing.
 //!
 //! Values come out in the form that the files of `spec/vectors/payload` have, faults by their names.
 
+mod header;
 mod json;
+mod lane;
+mod slot;
 mod text;
+
+pub use header::{Reader, header};
+pub use lane::{Line, Observer, channel};
+pub use slot::{SlotLimits, slot};
 
 use json::Node;
 use serde_json::{Value, json};
