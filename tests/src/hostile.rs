@@ -2,7 +2,7 @@
 
 use crate::{Intercept, Intercepted, Order};
 use knit_ring::HeapMemory;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Values that bugs like.
@@ -42,15 +42,19 @@ struct State {
     /// What each word was loaded as last.
     seen: HashMap<u32, u32>,
     accesses: Accesses,
+    /// What was loaded since the accesses were taken.
+    loaded: HashSet<u32>,
 }
 
-/// How often a party has accessed its memory.
+/// How a party has accessed its memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accesses {
     /// Words loaded, those of copies included.
     pub loads: u64,
     /// Words stored, those of copies included.
     pub stores: u64,
+    /// Where a word stands that was loaded more than once. H2.
+    pub twice: Option<u32>,
 }
 
 impl HostileMemory {
@@ -64,14 +68,17 @@ impl HostileMemory {
     #[must_use]
     pub fn driven(inner: &HeapMemory, noise: Noise, rate: u32) -> Self {
         let accesses = Accesses::default();
-        let state = State { noise, rate, seen: HashMap::new(), accesses };
+        let (seen, loaded) = (HashMap::new(), HashSet::new());
+        let state = State { noise, rate, seen, accesses, loaded };
         Self::over(inner, Hostile { state: Mutex::new(state) })
     }
 
     /// The accesses since the last call of this.
     #[must_use]
     pub fn take_accesses(&self) -> Accesses {
-        std::mem::take(&mut self.by().state().accesses)
+        let mut state = self.by().state();
+        state.loaded.clear();
+        std::mem::take(&mut state.accesses)
     }
 
     /// How many of 256 loads are tampered with from now on.
@@ -102,6 +109,9 @@ impl Intercept for Hostile {
     fn load(&self, at: u32, value: u32, _: Order) -> u32 {
         let mut state = self.state();
         state.accesses.loads += 1;
+        if !state.loaded.insert(at) {
+            state.accesses.twice = Some(at);
+        }
         let rate = state.rate;
         let value = if state.noise.below(256) < rate { state.noise.tamper(value) } else { value };
         state.seen.insert(at, value);
@@ -135,6 +145,7 @@ impl Noise {
     }
 
     /// The next number.
+    #[expect(clippy::should_implement_trait, reason = "the sequence never ends")]
     pub fn next(&mut self) -> u64 {
         if let Some(number) = self.read(8) {
             return number;
@@ -212,7 +223,9 @@ mod tests {
         let word = memory.word(WordOffset::new(4).unwrap()).unwrap();
         word.store_release(9);
         assert!((0..64).all(|_| word.load_acquire() == 9));
-        assert_eq!(memory.take_accesses(), Accesses { loads: 64, stores: 1 });
+        let accesses = Accesses { loads: 64, stores: 1, twice: Some(4) };
+        assert_eq!(memory.take_accesses(), accesses);
+        assert_eq!((word.load_acquire(), memory.take_accesses().twice), (9, None));
         assert_eq!(memory.last_load(4), Some(9));
     }
 }

@@ -132,6 +132,12 @@ pub fn decode(input: Input<'_>, limits: Limits) -> Result<Value, Fault> {
     })
 }
 
+/// Whether `text` is one JSON document that nests at most `depth` levels.
+#[must_use]
+pub fn is_json(text: &str, depth: usize) -> bool {
+    json::check_depth(text, depth).and_then(|()| json::parse(text)).is_ok()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
