@@ -10,16 +10,18 @@
 //! - [`HostileMemory`]: every load may return what the peer liked to write just then;
 //! - [`TraceMemory`]: every access is written down, with its ordering, party and step.
 //!
-//! [`reference`](mod@reference) decodes payloads slowly and plainly, to be compared with the codec;
-//! [`knitting`] is a simulated host of Knitting 0.1.61.
+//! [`reference`](mod@reference) reads headers, header lines and payloads slowly and plainly; [`differential`]
+//! compares the crates with it, [`histories`] with plain models. [`knitting`] is a simulated host of Knitting 0.1.61.
 //!
 //! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
 
 mod crash;
+pub mod differential;
 mod explore;
 mod fetch_count;
 mod geometry;
+pub mod histories;
 mod hostile;
 mod intercept;
 pub mod knitting;
@@ -27,6 +29,7 @@ mod loom_memory;
 mod model;
 pub mod reference;
 mod trace;
+pub mod vector_files;
 pub mod vectors;
 mod weaken;
 mod word_names;
@@ -35,7 +38,7 @@ pub use crash::{CrashMemory, Stop, StopBehaviour, Stopped, until_stop};
 pub use explore::{Bounds, Explored, Rejection, explore, reject};
 pub use fetch_count::{FetchCount, Fetches};
 pub use geometry::{Lane, arena_lane, header_fields, lane};
-pub use hostile::{EDGES, Hostile, HostileMemory, Noise};
+pub use hostile::{Accesses, EDGES, Hostile, HostileMemory, Noise};
 pub use intercept::{Intercept, Intercepted, InterceptedBytes, InterceptedWord, Order};
 pub use loom_memory::{LoomBell, LoomBytes, LoomMemory, LoomWord};
 pub use model::{Seen, message, payload, read, receive, seen, send};

@@ -1,10 +1,17 @@
-//! A slow decoder of payloads that is easy to hold against `spec/payloads.md`, for comparison with the
-//! codec, of which it uses nothing.
+//! Slow readers of payloads, headers, header lines, control lines and messages that are easy to hold against
+//! the chapters of `spec/`, for comparison with the crates, of which they use nothing.
 //!
 //! Values come out in the form that the files of `spec/vectors/payload` have, faults by their names.
 
+mod header;
 mod json;
+mod lane;
+mod slot;
 mod text;
+
+pub use header::{Reader, header};
+pub use lane::{Line, Observer, channel};
+pub use slot::{SlotLimits, slot};
 
 use json::Node;
 use serde_json::{Value, json};
@@ -132,6 +139,12 @@ pub fn decode(input: Input<'_>, limits: Limits) -> Result<Value, Fault> {
             json!({ "type": "envelope", "header": header, "body": body })
         }
     })
+}
+
+/// Whether `text` is one JSON document that nests at most `depth` levels.
+#[must_use]
+pub fn is_json(text: &str, depth: usize) -> bool {
+    json::check_depth(text, depth).and_then(|()| json::parse(text)).is_ok()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,16 +1,13 @@
 //! The codec and the reference agree on every vector, on every truncation and every change of one byte of
 //! it, under every tag, and on random payloads: the same value, or the same fault.
 
-#[allow(dead_code, unused_imports, reason = "shared with the test `vectors`")]
-mod vectors_support;
-
-use knit_codec::{Decode, Encode, EncodeError, Limits, Payload, Value};
+use knit_codec::{Decode, Limits, Payload, Value};
 use knit_proto::{Form, Tag};
-use knit_tests::reference::{self, Input};
+use knit_tests::differential::hold_payload as hold;
+use knit_tests::vector_files::{File, folder, limits, received, text};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use std::cell::Cell;
-use vectors_support::{File, folder, limits, received, text, value};
 
 const SEED: u64 = 0x6B6E_6974;
 
@@ -25,40 +22,6 @@ fn step(payload: &Payload<'_>) -> usize {
     let is_bigint = [28, 29].contains(&payload.tag().0);
     let most = if is_bigint && payload.len() > 64 { 8 } else { SHORT };
     payload.len() / most + 1
-}
-
-/// Compares what the two make of a payload. What is a value is encoded and decoded again.
-fn hold(payload: &Payload<'_>, limits: &Limits) {
-    let found = Value::decode(payload.clone(), limits);
-    let expected = reference::decode(
-        Input {
-            tag: payload.tag().0,
-            scalar: payload.scalar_bits(),
-            bytes: payload.as_bytes(),
-            head: payload.head_len() as usize,
-        },
-        reference::Limits {
-            payload: limits.payload as usize,
-            depth: limits.depth as usize,
-            causes: limits.causes as usize,
-            fields: limits.fields as usize,
-            text: limits.text as usize,
-            elements: limits.elements as usize,
-            limbs: limits.limbs as usize,
-        },
-    );
-    match (&found, expected) {
-        (Ok(found), Ok(expected)) => assert_eq!(*found, value(&expected), "{payload:?}"),
-        (Err(found), Err(expected)) => assert_eq!(found.name(), Some(expected), "{payload:?}"),
-        (found, expected) => panic!("{found:?}, expected {expected:?}: {payload:?}"),
-    }
-    let Ok(found) = found else { return };
-    match found.encode(limits) {
-        Ok(again) => assert_eq!(Value::decode(again, limits).as_ref(), Ok(&found), "{payload:?}"),
-        // Texts that are made anew may be longer than they were, and reserved ids are only read.
-        Err(EncodeError::TooLong(_) | EncodeError::ReservedCodec { .. }) => {}
-        Err(refused) => panic!("{refused}: {payload:?}"),
-    }
 }
 
 /// Every vector that is a payload, valid or not.

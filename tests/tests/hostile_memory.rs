@@ -2,17 +2,16 @@
 //! never panic, and what they say about their own blocks and slots stays true.
 
 use knit_proto::{
-    BlockIndex, Direction, INLINE_BYTES, Layout, MAX_ABORT_CAPACITY, PayloadPlace,
-    ProtocolViolation, RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex, SlotMask, SlotRules,
-    WordOffset,
+    Direction, INLINE_BYTES, Layout, MAX_ABORT_CAPACITY, PayloadPlace, ProtocolViolation,
+    RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex, SlotMask, SlotRules, WordOffset,
 };
 use knit_ring::{
-    ArenaError, ArenaSender, BatchError, ClaimError, HeapMemory, Notifier, OwnedLoan, Receiver,
-    Sender, SharedArenaReceiver, SharedMemory, SharedWord, SharedWordRmw, Stamps, Taken, Waiter,
-    attach_segment, create_segment,
+    BatchError, ClaimError, HeapMemory, Notifier, Receiver, Sender, SharedArenaReceiver,
+    SharedMemory, SharedWord, SharedWordRmw, Stamps, Taken, Waiter, attach_segment, create_segment,
 };
+use knit_tests::histories::{HostileArenaOp, Then, run_hostile_arena};
 use knit_tests::{HostileMemory, Lane, Noise, arena_lane, header_fields, message, payload};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -119,93 +118,31 @@ fn a_receiver_survives_any_sender() {
     });
 }
 
-/// The blocks that an arena has lent or committed and not got back, as it must believe itself from
-/// what it loaded, never overlap and lie inside; a block that is only loaned cannot be freed. ARN-1,
-/// ARN-4, ARN-8.
+/// ARN-1, ARN-4, ARN-8.
 #[test]
 fn an_arena_gives_no_byte_to_two_blocks_whatever_the_receiver_frees() {
     let mut early = 0;
     for_each_seed(|noise, memory, rate, lane| {
         let hostile = HostileMemory::tampering(memory, noise.next(), rate);
-        let (free, free_at) = (memory.word(lane.arena.free()).unwrap(), lane.arena.free().bytes());
-        let mut arena = ArenaSender::new(&hostile, &lane.arena, 0).unwrap();
-        // What is on the wire, by index, and what is loaned.
-        let mut live: BTreeMap<BlockIndex, (u32, u32)> = BTreeMap::new();
-        let mut loans: Vec<(OwnedLoan<HostileMemory>, u32)> = Vec::new();
-        let mut seen = 0;
-        for _ in 0..STEPS {
-            match noise.below(4) {
-                // A block that is live, as an honest receiver does.
-                0 => {
-                    if let Some(block) = live.keys().nth(noise.below(32) as usize) {
-                        free.store_release(seen ^ block.bit());
-                    }
-                }
-                1 => free.store_release(noise.tamper(seen)),
-                _ => {}
-            }
-            let len = if noise.below(16) == 0 { noise.word() } else { noise.below(400) };
-            let size = len.max(1).checked_next_multiple_of(64).unwrap_or(0);
-            let lent = match noise.below(5) {
-                0 if !loans.is_empty() => {
-                    let (loan, size) = loans.swap_remove(noise.below(32) as usize % loans.len());
-                    if noise.below(3) == 0 {
-                        continue;
-                    }
-                    // A receiver that flips the bit of a block before it is live frees it early: that
-                    // is seen by the next look, and is its own loss.
-                    let (index, start) = arena.commit(loan);
-                    assert!(live.insert(index, (start, size)).is_none(), "index {index:?} is live");
-                    continue;
-                }
-                1 => arena.reclaim().map(|()| None).map_err(ArenaError::Violation),
-                2 => arena.loan_owned(len).map(|loan| Some(Err(loan))),
-                _ => arena.loan(len).map(|mut loan| {
-                    loan.deposit(0, &vec![0x5a; len as usize]).unwrap();
-                    (noise.below(4) != 0).then(|| Ok(loan.commit()))
-                }),
-            };
-            // Every decision is taken by one load, or by none.
-            if let Some(loaded) = hostile.take_load(free_at) {
-                let freed = loaded ^ seen;
-                let dead = freed & !bits(&live);
-                if dead != 0 {
-                    let violation = ProtocolViolation::FreedDead { blocks: dead };
-                    assert_eq!(lent.map(drop), Err(ArenaError::Violation(violation)));
-                    check_clause(violation);
-                    early += u32::from(!loans.is_empty());
-                    continue;
-                }
-                live.retain(|index, _| freed & index.bit() == 0);
-                seen = loaded;
-            }
-            let (index, start) = match lent {
-                Ok(None) | Err(ArenaError::Full | ArenaError::TooLong { .. }) => continue,
-                Ok(Some(Ok((index, start)))) => (Some(index), start),
-                Ok(Some(Err(loan))) => {
-                    let start = loan.start();
-                    loans.push((loan, size));
-                    (None, start)
-                }
-                Err(error) => panic!("an honest receiver and memory that is there: {error}"),
-            };
-            assert!(start.is_multiple_of(64) && start + size <= arena.capacity(), "outside");
-            let others = loans.iter().map(|(loan, size)| (loan.start(), *size));
-            let others: Vec<_> = if index.is_some() {
-                others.chain(live.values().copied()).collect()
-            } else {
-                others.take(loans.len() - 1).chain(live.values().copied()).collect()
-            };
-            for (other, other_size) in others {
-                let apart = start + size <= other || other + other_size <= start;
-                assert!(apart, "{start}..+{size} and {other}..+{other_size}");
-            }
-            if let Some(index) = index {
-                assert!(live.insert(index, (start, size)).is_none(), "index {index:?} is live");
-            }
-        }
+        let ops: Vec<_> = (0..2 * STEPS).map(|_| arena_op(noise)).collect();
+        early += run_hostile_arena(lane, memory, &hostile, ops).early;
     });
     assert!(early > 100, "{early} violations while loans were out: the test tells nothing");
+}
+
+fn arena_op(noise: &mut Noise) -> HostileArenaOp {
+    match noise.below(16) {
+        0..4 => HostileArenaOp::FreeLive(noise.word()),
+        4 | 5 => HostileArenaOp::Flip(1 << noise.below(32)),
+        6 => HostileArenaOp::Store(noise.tamper(0)),
+        7 | 8 => HostileArenaOp::Settle(noise.word(), noise.below(3) != 0),
+        9 => HostileArenaOp::Reclaim,
+        _ => {
+            let len = if noise.below(16) == 0 { noise.word() } else { noise.below(400) };
+            let then = [Then::Commit, Then::Commit, Then::Drop, Then::Keep];
+            HostileArenaOp::Loan(len, then[noise.below(4) as usize])
+        }
+    }
 }
 
 #[test]
@@ -325,10 +262,6 @@ fn tamper_words(noise: &mut Noise, memory: &HeapMemory, lane: &Lane) {
         };
         tamper(noise, memory, at);
     }
-}
-
-fn bits(live: &BTreeMap<BlockIndex, (u32, u32)>) -> u32 {
-    live.keys().map(|index| index.bit()).sum()
 }
 
 fn check_clause(violation: ProtocolViolation) {

@@ -4,8 +4,9 @@
 mod vectors_support;
 
 use knit_tests::knitting::{Answer, Argument, Host, Part, boot};
+use knit_tests::vector_files::{bits, bytes, folder, text, word};
 use std::process::Command;
-use vectors_support::{bits, bytes, folder, recorded, text, word};
+use vectors_support::recorded;
 
 const WORKER: &str = env!("CARGO_BIN_EXE_knit-test-worker");
 

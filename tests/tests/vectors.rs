@@ -1,19 +1,19 @@
 //! The files of `spec/vectors/` are what this project produces, and the crates do what they say.
 
-#[allow(dead_code, unused_imports, reason = "shared with the test `codec_differential`")]
+#[allow(dead_code, unused_imports, reason = "shared with the test `knitting_values`")]
 mod vectors_support;
 
 use knit_proto::Tag;
+use knit_tests::vector_files::{
+    File, decode, folder, hold_header, hold_payload, hold_slot, number, text,
+};
 use knit_tests::vectors::disk;
 use knit_tests::vectors::{FOLDERS, all};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use toml::Table;
-use vectors_support::{
-    File, SAME, decode, folder, hold_header, hold_payload, hold_recorded, hold_slot, number,
-    recorded, refusal, text,
-};
+use vectors_support::{SAME, hold_recorded, recorded, refusal};
 
 /// Errors of the layout without a vector, because no input leads to them: a mailbox on the wire has
 /// 32 slots, and its words 32 bits.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod clauses;
+mod fuzz;
 mod generate;
 mod layout;
 mod steps;
@@ -23,6 +24,11 @@ tasks:
   gen --check       fail when one of those is stale
   vectors           compare spec/vectors with what this project produces
   vectors --bless   rewrite them
+  fuzz <target> <seconds>
+                    fuzz it with cargo-fuzz and AddressSanitizer; `all`: each target so long
+  fuzz --list       the targets
+  fuzz --check      compare the seeds in fuzz/corpus with what the vectors imply
+  fuzz --bless      rewrite them
   help              this text
 ";
 
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
         ["gen", "--check"] => generate::run(true),
         ["vectors"] => steps::vectors("--check"),
         ["vectors", "--bless"] => steps::vectors("--bless"),
+        ["fuzz", mode @ ("--list" | "--check" | "--bless")] => fuzz::corpora(&[mode]),
+        ["fuzz", target, seconds] => fuzz::run(target, seconds),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::tree;
+use crate::{fuzz, tree};
 
 /// One command, and what it is for.
 struct Step {
@@ -22,6 +22,9 @@ enum Program {
     Other(&'static str),
     /// An interpreter, and the program that its script needs on the `PATH`; the same rule.
     Script(&'static str, &'static str),
+    /// This tool, for what it needs cargo-fuzz for. Where that does not run the step is skipped, in continuous
+    /// integration too: not every machine has a nightly toolchain.
+    Fuzzer,
 }
 
 /// How a step ended.
@@ -78,6 +81,12 @@ const STEPS: &[Step] = &[
         arguments: &["spec/models/check.sh"],
         environment: &[],
     },
+    Step {
+        purpose: "fuzz targets, for a moment",
+        program: Program::Fuzzer,
+        arguments: &["run", "--quiet", "--package", "xtask", "--", "fuzz", "all", "10"],
+        environment: &[],
+    },
     Step::new("example", &["run", "--quiet", "--package", "knit-lanes", "--example", "square"]),
     // The crates that others embed, each as small as it gets.
     Step::new("knit-proto alone", &["check", "--quiet", "--package", "knit-proto"]),
@@ -111,6 +120,12 @@ impl Step {
         {
             return skip(needed);
         }
+        if matches!(self.program, Program::Fuzzer)
+            && let Some(missing) = fuzz::missing()
+        {
+            println!("skipped: {missing}");
+            return Outcome::Skipped;
+        }
         let status = Command::new(self.program.path())
             .args(self.arguments)
             .envs(self.environment.iter().copied())
@@ -125,7 +140,7 @@ impl Step {
 
     fn did_not_start(&self, error: &std::io::Error) -> Outcome {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        if missing && !matches!(self.program, Program::Cargo) {
+        if missing && !matches!(self.program, Program::Cargo | Program::Fuzzer) {
             return skip(self.program.name());
         }
         eprintln!("xtask: cannot run {}: {error}", self.program.name());
@@ -152,14 +167,22 @@ impl Program {
     /// What a person would type.
     fn name(&self) -> &'static str {
         match self {
-            Self::Cargo => "cargo",
+            Self::Cargo | Self::Fuzzer => "cargo",
             Self::Other(name) | Self::Script(name, _) => name,
+        }
+    }
+
+    /// What there was not, where the step was skipped.
+    fn needs(&self) -> &'static str {
+        match self {
+            Self::Fuzzer => "cargo-fuzz on a nightly toolchain",
+            other => other.name(),
         }
     }
 
     fn path(&self) -> &'static str {
         match self {
-            Self::Cargo => env!("CARGO"),
+            Self::Cargo | Self::Fuzzer => env!("CARGO"),
             Self::Other(name) | Self::Script(name, _) => name,
         }
     }
@@ -210,8 +233,9 @@ fn print_report(report: &[(&Step, Outcome, Duration)]) {
         println!("  {:7} {:7.1} s  {}", outcome.name(), time.as_secs_f64(), step.purpose);
     }
     let skipped = report.iter().filter(|(_, outcome, _)| *outcome == Outcome::Skipped);
-    let mut skipped: Vec<_> =
-        skipped.map(|(step, ..)| format!("{}, no {}", step.purpose, step.program.name())).collect();
+    let mut skipped: Vec<_> = skipped
+        .map(|(step, ..)| format!("{}, no {}", step.purpose, step.program.needs()))
+        .collect();
     // Those tests say so too, and fail instead when `CI` is `true`.
     let recorded = recorded_vectors();
     if !recorded.exists() {

@@ -1,7 +1,6 @@
 //! Bytes that were recorded from Knitting 0.1.61.
 
-use super::File;
-use super::message::Message;
+use knit_tests::vector_files::{File, Message, text};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -120,7 +119,7 @@ pub fn recorded() -> Option<BTreeMap<String, Json>> {
     }
     let file: Json = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
     let entries = file["entries"].as_array().unwrap();
-    Some(entries.iter().map(|entry| (super::text(entry, "id").into(), entry.clone())).collect())
+    Some(entries.iter().map(|entry| (text(entry, "id").into(), entry.clone())).collect())
 }
 
 /// The vector and the recording have the same words and bytes.

@@ -3,8 +3,6 @@
 //! Ends of mailboxes and arenas keep their state to themselves. They are brought into the state of
 //! a vector by messages that are as they should be; then the peer's word is stored.
 
-use super::layout::{parse_slot, reader_of};
-use super::{bits, flag, number, text, word, words};
 use knit_codec::Payload;
 use knit_lanes::{HostLane, WorkerLane};
 use knit_proto::{
@@ -14,6 +12,9 @@ use knit_proto::{
 use knit_ring::{
     ArenaSender, BatchError, ClaimError, HeapMemory, Receiver, Sender, SharedMemory, SharedWord,
     Stamps, create_segment,
+};
+use knit_tests::vector_files::{
+    bits, bytes, flag, number, parse_slot, reader_of, text, word, words,
 };
 use knit_tests::{Lane, arena_lane, header_fields, message};
 use serde_json::Value as Json;
@@ -150,7 +151,7 @@ fn control(json: &Json) -> ProtocolViolation {
 
 fn channel(json: &Json) -> ProtocolViolation {
     let descriptors = word(json, "descriptors");
-    let fault = ControlMessage::parse(&super::bytes(json, "bytes"), descriptors).unwrap_err();
+    let fault = ControlMessage::parse(&bytes(json, "bytes"), descriptors).unwrap_err();
     ProtocolViolation::ControlChannel { fault }
 }
 

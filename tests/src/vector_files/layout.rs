@@ -31,7 +31,8 @@ fn version(json: &Json) -> Version {
     Version { major: half("major"), minor: half("minor") }
 }
 
-fn fields(json: &Json) -> HeaderFields {
+/// The `fields` of a vector, which say what a header says.
+pub fn fields(json: &Json) -> HeaderFields {
     let features = |name| Features::from_bits(bits(json, name));
     HeaderFields {
         version: version(json),
@@ -88,8 +89,13 @@ pub fn hold_slot(json: &Json) {
 /// What a receiver makes of a `slot` input.
 pub fn parse_slot(json: &Json) -> Result<SlotHeader, knit_proto::ProtocolViolation> {
     let [w0, w1, w2, w3, w4, w5, w6, ..]: [u32; 16] = words(json, "bytes");
+    RawSlotHeader([w0, w1, w2, w3, w4, w5, w6]).parse(&slot_rules(json), SlotIndex::new(9).unwrap())
+}
+
+/// The rules of a receiver that reads a `slot` input.
+pub fn slot_rules(json: &Json) -> SlotRules {
     let limits = &json["limits"];
-    let rules = SlotRules {
+    SlotRules {
         direction: match text(json, "direction") {
             "request" => Direction::Request,
             "response" => Direction::Response,
@@ -98,11 +104,11 @@ pub fn parse_slot(json: &Json) -> Result<SlotHeader, knit_proto::ProtocolViolati
         arena_bytes: word(limits, "arena_bytes"),
         max_payload: word(limits, "max_payload"),
         abort_capacity: word(limits, "abort_capacity"),
-    };
-    RawSlotHeader([w0, w1, w2, w3, w4, w5, w6]).parse(&rules, SlotIndex::new(9).unwrap())
+    }
 }
 
-fn header(json: &Json) -> SlotHeader {
+/// The `header` of a vector.
+pub fn header(json: &Json) -> SlotHeader {
     let half = |member: &Json| u16::try_from(member.as_u64().unwrap()).unwrap();
     let word0 = if json["rejected"].is_boolean() {
         Word0::Answer { rejected: flag(json, "rejected") }

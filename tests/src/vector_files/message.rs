@@ -40,8 +40,11 @@ pub fn hold_payload(json: &Json) {
 /// A message as it is shared: words 2 to 5 of the header line, and bytes.
 #[derive(Debug, PartialEq)]
 pub struct Message {
+    /// Words 2 to 5.
     pub words: [u32; 4],
+    /// Bytes in the slot.
     pub inline: Vec<u8>,
+    /// Bytes in the arena.
     pub arena: Vec<u8>,
 }
 

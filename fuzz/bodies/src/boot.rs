@@ -1,0 +1,187 @@
+//! Boot descriptions, of this project and of Knitting.
+
+use crate::corpus::Seed;
+use crate::input::{Input, Output};
+use knit_lanes::knitting::{self, SharedObject};
+use knit_lanes::{Boot, BootError};
+use knit_proto::{Direction, Region};
+use knit_tests::EDGES;
+use knit_tests::knitting::{Places, boot as description};
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+
+const TEXT: u8 = 0;
+const OURS: u8 = 1;
+const KNITTINGS: u8 = 2;
+
+/// A description of more members is not changed any more.
+const MOST_MEMBERS: usize = 500;
+
+/// A text; or changes of a description of this project, or of one of Knitting.
+///
+/// A description is refused with an error that can be printed, or it is what its text says, every place of it
+/// lies inside the memory and apart from the others, and every limit and wait is within bounds.
+///
+/// # Panics
+///
+/// It is not.
+pub fn boot(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    match input.below(3) {
+        OURS => hold_ours(&changed(ours(), &mut input).to_string()),
+        KNITTINGS => hold_knittings(&changed(knittings(), &mut input).to_string()),
+        _ => {
+            let text = String::from_utf8_lossy(input.rest());
+            hold_ours(&text);
+            hold_knittings(&text);
+        }
+    }
+}
+
+fn ours() -> Json {
+    json!({
+        "version": 1, "epoch": 3, "lane": 1, "host_pid": 100, "host_pid_namespace": 4_026_531_836_u64,
+        "max_payload": 8 << 20, "max_causes": 16, "max_depth": 128, "spin_us": 50, "max_buffers": 256,
+        "tasks": ["square", "grüße"],
+    })
+}
+
+fn knittings() -> Json {
+    description(&Places::new(4096, Some(258)), &["alpha", "square"], None)
+}
+
+/// Paths of everything in a description.
+fn paths(json: &Json, at: &str, into: &mut Vec<String>) {
+    let members = json.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value));
+    let elements = json.as_array().into_iter().flatten().enumerate();
+    for (name, value) in members.chain(elements.map(|(index, value)| (index.to_string(), value))) {
+        let path = format!("{at}/{name}");
+        paths(value, &path, into);
+        into.push(path);
+    }
+}
+
+fn changed(mut json: Json, input: &mut Input<'_>) -> Json {
+    input.steps(|input| {
+        let mut all = Vec::new();
+        paths(&json, "", &mut all);
+        // Copies of parts double what there is.
+        if all.is_empty() || all.len() > MOST_MEMBERS {
+            return;
+        }
+        let path = &all[usize::from(input.short()) % all.len()];
+        let value = match input.below(9) {
+            0 => {
+                let (parent, name) = path.rsplit_once('/').expect("paths begin with one");
+                if let Some(Json::Object(members)) = json.pointer_mut(parent) {
+                    members.remove(name);
+                }
+                return;
+            }
+            1 => json!(input.word()),
+            2 => json!(EDGES[usize::from(input.below(16))]),
+            3 => json!(input.wide()),
+            4 => json!(f64::from_bits(input.wide())),
+            5 => json!(input.text()),
+            6 => {
+                let other = &all[usize::from(input.short()) % all.len()];
+                json.pointer(other).cloned().unwrap_or_default()
+            }
+            7 => match json.pointer(path).and_then(Json::as_u64) {
+                Some(number) => json!(number.wrapping_add(input.word() as i32 as u64)),
+                None => Json::Null,
+            },
+            _ => json!([input.flag()]),
+        };
+        *json.pointer_mut(path).expect("it is one of its paths") = value;
+    });
+    json
+}
+
+fn hold_ours(text: &str) {
+    let boot = match Boot::from_json(text) {
+        Ok(boot) => boot,
+        Err(error) => {
+            let malformed =
+                matches!(error, BootError::Malformed { .. } | BootError::Version { .. });
+            assert!(malformed && !error.to_string().is_empty());
+            return;
+        }
+    };
+    // What it says, read in another way.
+    let json: Json = serde_json::from_str(text).expect("it is JSON");
+    let said = |name: &str, value: u64| {
+        // The derived reader takes an array of the members in their order too.
+        assert!(json.is_array() || json[name].as_u64() == Some(value), "{name} is {value}: {text}");
+    };
+    said("version", 1);
+    said("epoch", boot.epoch.into());
+    said("lane", boot.lane as u64);
+    said("host_pid", boot.host_pid.into());
+    said("host_pid_namespace", boot.host_pid_namespace);
+    said("max_payload", boot.max_payload.into());
+    said("max_causes", boot.max_causes.into());
+    said("max_depth", boot.max_depth.into());
+    said("spin_us", boot.spin_us.into());
+    if let Some(tasks) = json["tasks"].as_array() {
+        assert!(
+            tasks.iter().map(Json::as_str).eq(boot.tasks.iter().map(|name| Some(name.as_str())))
+        );
+    }
+    match boot.to_json() {
+        Ok(again) => assert_eq!(Boot::from_json(&again).as_ref(), Ok(&boot)),
+        Err(BootError::TooLong { bytes, max }) => assert!(bytes > max),
+        Err(error) => panic!("{error}: {boot:?}"),
+    }
+}
+
+fn hold_knittings(text: &str) {
+    let boot = match knitting::Boot::from_json(text) {
+        Ok(boot) => boot,
+        Err(error) => {
+            assert!(error != knitting::BootError::Missing && !error.to_string().is_empty());
+            return;
+        }
+    };
+    let layout = boot.layout();
+    let spans = Region::ALL.map(|region| layout.region(region));
+    for (at, span) in spans.iter().enumerate() {
+        assert!(u64::from(span.at()) + u64::from(span.len()) <= boot.len().into(), "{span:?}");
+        assert!(span.is_empty() || span.at().is_multiple_of(64), "{span:?}");
+        for other in spans[..at].iter().filter(|other| !other.is_empty() && !span.is_empty()) {
+            assert!(span.end() <= other.at() || other.end() <= span.at(), "{span:?}, {other:?}");
+        }
+    }
+    let bits = u64::from(layout.region(Region::AbortBits).len()) * 8;
+    assert!(u64::from(layout.abort_capacity()) <= bits);
+    for direction in [Direction::Request, Direction::Response] {
+        assert_eq!(layout.mailbox(direction).slot_count(), 32);
+        // Of a region of payloads, 64 bytes are not for payloads, and as many may be left over.
+        assert!(boot.max_payload() <= layout.arena(direction).data().len() + 128);
+    }
+    assert!(boot.spin() <= Duration::from_secs(1));
+    assert!((Duration::from_micros(100)..=Duration::from_millis(50)).contains(&boot.park()));
+    match boot.object() {
+        SharedObject::Inherited => {}
+        SharedObject::Named(name) => {
+            let one = !name.is_empty() && !name.contains(['/', '\0']) && !name.starts_with("../");
+            assert!(one && name.len() <= 255 && name != "." && name != "..", "{name:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Descriptions that are read, as texts and to be changed. There are no vectors of them.
+pub(crate) fn seeds() -> Vec<Seed> {
+    let text = |json: Json| Output::default().byte(TEXT).raw(json.to_string().as_bytes()).done();
+    let named = description(&Places::new(1 << 20, None), &["alpha"], Some("kpw_name"));
+    vec![
+        Seed::new("ours", text(ours())),
+        Seed::new("knitting-inherited", text(knittings())),
+        Seed::new("knitting-named", text(named)),
+        Seed::new("ours-unchanged", vec![OURS]),
+        Seed::new("knitting-unchanged", vec![KNITTINGS]),
+        Seed::new("ours-field-missing", vec![OURS, 2, 0, 0]),
+        Seed::new("knitting-place-moved", vec![KNITTINGS, 12, 0, 7, 64, 0, 0, 0]),
+    ]
+}

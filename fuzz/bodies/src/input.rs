@@ -1,0 +1,153 @@
+//! Bytes of a fuzzer as parts of a structured input, and back: seeds are written the way they are read.
+
+use arbitrary::Unstructured;
+
+/// Most steps of one input. Work is bounded by what a step may do.
+pub(crate) const MAX_STEPS: usize = 400;
+
+/// Bit of a length that says: one byte, so many times.
+const REPEAT: u16 = 1 << 15;
+
+/// What is read. Behind the end stand zeros.
+pub(crate) struct Input<'a>(Unstructured<'a>);
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(Unstructured::new(bytes))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.0.arbitrary().unwrap_or_default()
+    }
+
+    pub(crate) fn flag(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
+    pub(crate) fn short(&mut self) -> u16 {
+        self.0.arbitrary().unwrap_or_default()
+    }
+
+    pub(crate) fn word(&mut self) -> u32 {
+        self.0.arbitrary().unwrap_or_default()
+    }
+
+    pub(crate) fn wide(&mut self) -> u64 {
+        self.0.arbitrary().unwrap_or_default()
+    }
+
+    /// A byte below `limit`.
+    pub(crate) fn below(&mut self, limit: u8) -> u8 {
+        self.byte() % limit
+    }
+
+    /// Some bytes after their length.
+    pub(crate) fn bytes(&mut self) -> Vec<u8> {
+        let len = self.short();
+        if len & REPEAT != 0 {
+            return vec![self.byte(); usize::from(len & !REPEAT)];
+        }
+        let len = usize::from(len).min(self.0.len());
+        self.0.bytes(len).unwrap_or_default().to_vec()
+    }
+
+    /// As [`Self::bytes`], made text.
+    pub(crate) fn text(&mut self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    /// What is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0.take_rest()
+    }
+
+    /// Steps until the end of the input.
+    pub(crate) fn steps<T>(&mut self, mut step: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        let mut steps = Vec::new();
+        while !self.is_empty() && steps.len() < MAX_STEPS {
+            steps.push(step(self));
+        }
+        steps
+    }
+}
+
+/// A seed under construction.
+#[derive(Default)]
+pub(crate) struct Output(Vec<u8>);
+
+impl Output {
+    pub(crate) fn byte(&mut self, value: u8) -> &mut Self {
+        self.raw(&[value])
+    }
+
+    pub(crate) fn short(&mut self, value: u16) -> &mut Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    pub(crate) fn word(&mut self, value: u32) -> &mut Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    pub(crate) fn wide(&mut self, value: u64) -> &mut Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    pub(crate) fn words(&mut self, values: &[u32]) -> &mut Self {
+        for value in values {
+            self.word(*value);
+        }
+        self
+    }
+
+    /// Some bytes after their length. Runs of one byte take three bytes, more than 32 767 bytes are cut off.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        let most = usize::from(REPEAT - 1);
+        let bytes = &bytes[..bytes.len().min(most)];
+        // At most `most`.
+        let len = bytes.len() as u16;
+        match bytes {
+            [first, rest @ ..] if rest.len() > 3 && rest.iter().all(|byte| byte == first) => {
+                self.short(len | REPEAT).byte(*first)
+            }
+            _ => self.short(len).raw(bytes),
+        }
+    }
+
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    pub(crate) fn done(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let long = vec![7; 600];
+        let mut output = Output::default();
+        output.byte(1).short(2).word(3).wide(4).bytes(&long).bytes(b"abc").raw(b"rest");
+        let seed = output.done();
+        assert!(seed.len() < 40);
+        let mut input = Input::new(&seed);
+        assert_eq!((input.byte(), input.short(), input.word(), input.wide()), (1, 2, 3, 4));
+        assert_eq!((input.bytes(), input.text()), (long, "abc".to_owned()));
+        assert_eq!(input.rest(), b"rest");
+    }
+
+    #[test]
+    fn behind_the_end_stand_zeros() {
+        let mut input = Input::new(&[9]);
+        assert_eq!((input.word(), input.wide(), input.bytes()), (9, 0, Vec::new()));
+        assert!(input.is_empty());
+    }
+}

@@ -1,0 +1,213 @@
+//! `cargo xtask fuzz`: the targets of `fuzz/` under cargo-fuzz, with AddressSanitizer.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::tree;
+
+/// Toolchain that cargo-fuzz needs, for the sanitizer.
+const TOOLCHAIN: &str = "nightly";
+/// Longest time that one input may take, in seconds: work is bounded.
+const LONGEST_INPUT: u32 = 10;
+/// Longest input, in bytes.
+const LONGEST: u32 = 4096;
+/// Lines of a failure that are shown when the run itself was not.
+const SHOWN: usize = 60;
+
+/// The names of all targets.
+fn targets() -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(tree::root().join("fuzz/fuzz_targets"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".rs").map(ToOwned::to_owned));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What this machine lacks for fuzzing, and how to get it; `None`: nothing.
+pub(crate) fn missing() -> Option<String> {
+    let needs = [
+        (nightly("rustc"), &["--version"][..], "`rustup toolchain install nightly` installs it"),
+        (
+            nightly("cargo"),
+            &["fuzz", "--version"],
+            "`cargo install cargo-fuzz --locked` installs it",
+        ),
+        (Command::new("c++"), &["--version"], "install a C++ compiler"),
+    ];
+    needs.into_iter().find_map(|(mut command, arguments, remedy)| {
+        let output = command.args(arguments).stdin(Stdio::null()).output();
+        if output.is_ok_and(|output| output.status.success()) {
+            return None;
+        }
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        Some(format!("`{}` does not run: {remedy}", words.join(" ")))
+    })
+}
+
+/// A program of the nightly toolchain.
+fn nightly(program: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", TOOLCHAIN, program]);
+    // What the cargo that runs this tool has set is about another toolchain.
+    for name in ["CARGO", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
+        command.env_remove(name);
+    }
+    command.current_dir(tree::root());
+    command
+}
+
+/// Runs the program that keeps the corpora: `--list`, `--check`, `--bless`.
+pub(crate) fn corpora(arguments: &[&str]) -> ExitCode {
+    if keeper(arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn keeper(arguments: &[&str]) -> bool {
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "knit-fuzz-bodies", "--bin", "knit-fuzz", "--"])
+        .args(arguments)
+        .current_dir(tree::root())
+        .status();
+    match status {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("xtask: cannot run cargo: {error}");
+            false
+        }
+    }
+}
+
+/// Fuzzes one target, or `all` of them one after the other, for so many seconds each.
+pub(crate) fn run(target: &str, seconds: &str) -> ExitCode {
+    let Ok(seconds) = seconds.parse::<u32>() else {
+        eprintln!("xtask: `{seconds}` is no number of seconds");
+        return ExitCode::from(2);
+    };
+    let mut names = match targets() {
+        Ok(names) => names,
+        Err(error) => {
+            eprintln!("xtask: cannot list fuzz/fuzz_targets: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let one = target != "all";
+    if one {
+        names.retain(|name| name == target);
+        if names.is_empty() {
+            eprintln!("xtask: no fuzz target `{target}`; `cargo xtask fuzz --list` has them");
+            return ExitCode::from(2);
+        }
+    }
+    if let Some(missing) = missing() {
+        eprintln!("xtask: cannot fuzz: {missing}");
+        return ExitCode::FAILURE;
+    }
+    let mut build = nightly("cargo");
+    build.args(["fuzz", "build", "--sanitizer", "address"]);
+    if one {
+        build.arg(target);
+    }
+    if !build.status().is_ok_and(|status| status.success()) {
+        eprintln!("xtask: the fuzz targets do not build");
+        return ExitCode::FAILURE;
+    }
+    let failed = names.iter().filter(|name| !fuzz(name, seconds, one)).count();
+    println!("fuzz: {} targets, {seconds} s each, {failed} failed", names.len());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Fuzzes a target; whether nothing was found. Its whole output is shown where it is `alone`.
+fn fuzz(name: &str, seconds: u32, alone: bool) -> bool {
+    let found = folder(name);
+    if !keeper(&["--unpack", name, &found.to_string_lossy()]) {
+        return false;
+    }
+    let child = nightly("cargo")
+        .args(["fuzz", "run", "--sanitizer", "address", name])
+        .arg(&found)
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-timeout={LONGEST_INPUT}"))
+        .arg(format!("-max_len={LONGEST}"))
+        .arg("-print_final_stats=1")
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            eprintln!("xtask: cannot run rustup: {error}");
+            return false;
+        }
+    };
+    let mut tail = VecDeque::new();
+    let (mut executions, mut covered) = (None, None);
+    let output = BufReader::new(child.stderr.take().expect("it was piped"));
+    // What is not UTF-8 is shown as far as it is.
+    for line in output.split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if alone {
+            eprintln!("{line}");
+        }
+        if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
+            executions = Some(number.trim().to_owned());
+        }
+        covered = after(&line, "cov: ").or(covered);
+        tail.push_back(line);
+        if tail.len() > SHOWN {
+            tail.pop_front();
+        }
+    }
+    let fine = child.wait().is_ok_and(|status| status.success());
+    if !fine && !alone {
+        tail.iter().for_each(|line| eprintln!("{line}"));
+    }
+    let unknown = || "?".to_owned();
+    let (executions, covered) =
+        (executions.unwrap_or_else(unknown), covered.unwrap_or_else(unknown));
+    let outcome = if fine { "nothing found" } else { "FAILED" };
+    println!("{name:20} {executions:>10} executions, {covered:>6} edges, {outcome}");
+    if !fine {
+        println!(
+            "  run the file that stands above without a fuzzer, and keep it once it is understood:\n  \
+             cargo run -p knit-fuzz-bodies --bin knit-fuzz -- --run {name} FILE\n  \
+             cargo run -p knit-fuzz-bodies --bin knit-fuzz -- --keep {name} NAME FILE"
+        );
+    }
+    fine
+}
+
+/// The word after `name` in a line.
+fn after(line: &str, name: &str) -> Option<String> {
+    let (_, rest) = line.split_once(name)?;
+    rest.split_whitespace().next().map(ToOwned::to_owned)
+}
+
+/// Where libFuzzer keeps the inputs of a target: those of the corpus, and what it finds.
+fn folder(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| tree::root().join("target")).join("fuzz-corpus").join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_targets_are_listed_and_no_other_is_run() {
+        let names = targets().unwrap();
+        assert!(names.len() > 10 && names.contains(&"header".to_owned()), "{names:?}");
+        assert!(run("nobody", "1") == ExitCode::from(2));
+        assert!(run("all", "soon") == ExitCode::from(2));
+    }
+
+    #[test]
+    fn numbers_are_found_in_the_lines_of_libfuzzer() {
+        let line = "#2\tINITED cov: 181 ft: 182 corp: 1/1b exec/s: 0 rss: 38Mb";
+        assert_eq!(after(line, "cov: ").as_deref(), Some("181"));
+        assert_eq!(after("stat::peak_rss_mb: 38", "cov: "), None);
+    }
+}
