@@ -241,6 +241,11 @@ fn print_report(report: &[(&Step, Outcome, Duration)]) {
     if !recorded.exists() {
         skipped.push(format!("bytes recorded from Knitting, {} is absent", recorded.display()));
     }
+    let sandbox =
+        Command::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "/bin/true"]).output();
+    if !sandbox.is_ok_and(|output| output.status.success()) {
+        skipped.push("workers in a sandbox, bwrap does not run".to_owned());
+    }
     let nothing = skipped.is_empty();
     println!("skipped: {}", if nothing { "nothing".to_owned() } else { skipped.join("; ") });
 }
