@@ -37,8 +37,17 @@ impl<M: SharedMemory> Outbox<M> {
         let bytes = payload.as_bytes();
         let form = tag.form().ok_or(SendError::Tag(tag))?;
         let max = self.max_payload;
-        let len = u32::try_from(bytes.len()).ok().filter(|len| *len <= max);
-        let len = len.ok_or(SendError::TooLong { len: bytes.len(), max })?;
+        let too_long = SendError::TooLong { len: bytes.len(), max };
+        let len = u32::try_from(bytes.len()).map_err(|_| too_long)?;
+        // PAY-5: the limit is for what is in the arena. A slot has a limit of its own.
+        let in_arena = match form {
+            Form::Arena | Form::ArenaHead => len,
+            Form::InlineHead => len - split(payload, len)?,
+            Form::Bare | Form::Scalar | Form::Inline | Form::Local => 0,
+        };
+        if in_arena > max {
+            return Err(too_long);
+        }
         let claim = self.sender.claim()?;
         let place = match form {
             Form::Bare => PayloadPlace::Bare,
@@ -54,20 +63,19 @@ impl<M: SharedMemory> Outbox<M> {
                 PayloadPlace::Arena { block, start, len }
             }
             Form::InlineHead => {
-                let (head, body) = bytes.split_at(split(payload, len)?);
+                let (head, body) = bytes.split_at(split(payload, len)? as usize);
                 claim.deposit(head)?;
-                let body_len = len - payload.head_len();
+                let body_len = in_arena;
                 let mut room = self.arena.loan(body_len)?;
                 room.deposit(0, body)?;
                 let (block, start) = room.commit();
                 PayloadPlace::InlineHead { head: payload.head_len(), block, start, body: body_len }
             }
             Form::ArenaHead => {
-                split(payload, len)?;
+                let head = split(payload, len)?;
                 let mut room = self.arena.loan(len)?;
                 room.deposit(0, bytes)?;
                 let (block, start) = room.commit();
-                let head = payload.head_len();
                 PayloadPlace::ArenaHead { head, block, start, body: len - head }
             }
             Form::Local => return Err(SendError::Tag(tag)),
@@ -78,12 +86,12 @@ impl<M: SharedMemory> Outbox<M> {
 }
 
 /// Where a two-part payload splits, checked.
-fn split(payload: &Payload<'_>, len: u32) -> Result<usize, SendError> {
+fn split(payload: &Payload<'_>, len: u32) -> Result<u32, SendError> {
     let head = payload.head_len();
     if head > len {
         return Err(SendError::Tag(payload.tag()));
     }
-    Ok(head as usize)
+    Ok(head)
 }
 
 /// Why a message was not sent. Nothing of it is visible to the other side.

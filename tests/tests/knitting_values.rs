@@ -3,7 +3,7 @@
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 mod vectors_support;
 
-use knit_tests::knitting::{Answer, Argument, Host, Part};
+use knit_tests::knitting::{Answer, Argument, Host, Part, boot};
 use std::process::Command;
 use vectors_support::{bits, bytes, folder, recorded, text, word};
 
@@ -158,6 +158,57 @@ fn a_result_over_the_hosts_limit_is_rejected_and_the_next_call_served() {
     assert_eq!(text(&error, "name"), "knit.result", "{error}");
     assert_eq!(host.call(0, 2, &Argument::number(8192.0)).dynamic, vec![7; 8192]);
     assert_eq!(host.call(1, 3, &Argument::number(-2.0)).number(), 4.0);
+}
+
+/// A host's limit is for what is in a payload region (KNITTING 9): what is in a slot is not counted.
+#[test]
+fn what_a_slot_holds_does_not_count_towards_the_hosts_limit() {
+    let mut host = Host::new(64 << 10, None);
+    host.start(WORKER, &["value"]);
+    // An envelope whose body is as long as a payload may be, with a head besides.
+    let mut envelope =
+        Argument { words: [42, 0, 8192, 512], inline: vec![b'h'; 512], dynamic: vec![3; 8192] };
+    assert_same("envelope", &host.call(0, 1, &envelope), &envelope);
+    envelope.words[0] = 40;
+    envelope.inline = [b"\"", &vec![b'h'; 510][..], b"\""].concat();
+    assert_same("envelope of JSON", &host.call(0, 2, &envelope), &envelope);
+    // The head in the region counts.
+    let envelope = Argument {
+        words: [43, 0, 8192 - 513, 513],
+        inline: Vec::new(),
+        dynamic: [vec![b'h'; 513], vec![3; 8192 - 513]].concat(),
+    };
+    assert_same("envelope in the region", &host.call(0, 3, &envelope), &envelope);
+}
+
+/// A limit so low that no error fits: the call is rejected all the same, and the worker goes on.
+#[test]
+fn a_host_with_the_lowest_limit_is_served() {
+    for limit in [0, 1, 60] {
+        let mut host = Host::new(64 << 10, None);
+        let mut boot = boot(&host.places, &["panic_text", "square", "value"], None);
+        boot["workerData"]["payloadConfig"]["maxPayloadBytes"] = limit.into();
+        host.start_with(&mut Command::new(WORKER), &boot.to_string());
+        let text = Argument::text(&"x".repeat(512));
+        assert_same("text", &host.call(2, 1, &text), &text);
+        let undefined = Argument { words: [5, 0, 0, 0], ..Argument::default() };
+        let answer = host.call(0, 2, &undefined);
+        assert!(answer.rejected() && answer.dynamic.len() <= limit, "{answer:?}");
+        assert_eq!(host.call(1, 3, &Argument::number(3.0)).number(), 9.0);
+    }
+}
+
+/// Shared buffers of this project have no control channel there.
+#[test]
+fn shared_buffers_are_rejected_both_ways() {
+    let mut host = Host::new(1 << 20, None);
+    host.start(WORKER, &["new_buffer", "square", "sum"]);
+    let error = host.call(0, 1, &Argument::number(64.0)).error();
+    assert_eq!(error["name"], "knit.result", "{error}");
+    let buffer = Argument { words: [46, 0, 0, 32], inline: vec![0; 32], dynamic: Vec::new() };
+    let error = host.call(2, 2, &buffer).error();
+    assert_eq!(error["name"], "knit.argument", "{error}");
+    assert_eq!(host.call(1, 3, &Argument::number(3.0)).number(), 9.0);
 }
 
 /// KD-7, KD-14, KD-15: none of these reaches the host, whose checks in `Host::poll` would fail.

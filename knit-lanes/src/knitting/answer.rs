@@ -1,7 +1,7 @@
 //! What an answer to a Knitting host must not be.
 //!
 //! The host checks nothing of an answer, and one that it cannot decode ends its drain loop for good (KD-7,
-//! KD-14). So what is wrong never leaves this process:
+//! KD-14). So what is wrong never leaves this process, and only a [`Fit`] is sent:
 //!
 //! | must not be sent | why it is not |
 //! | --- | --- |
@@ -37,8 +37,23 @@ pub enum AnswerError {
     },
 }
 
-/// Refuses payloads that a host would not survive, whoever encoded them.
-pub(super) fn check(payload: &Payload<'_>) -> Result<(), AnswerError> {
+/// A payload that a host survives: what is not checked cannot be sent.
+#[derive(Debug)]
+pub(super) struct Fit<'p>(Payload<'p>);
+
+impl<'p> Fit<'p> {
+    /// Refuses payloads that a host would not survive, whoever encoded them.
+    pub(super) fn check(payload: Payload<'p>) -> Result<Self, AnswerError> {
+        check(&payload).map(|()| Self(payload))
+    }
+
+    /// The payload.
+    pub(super) fn payload(&self) -> &Payload<'p> {
+        &self.0
+    }
+}
+
+fn check(payload: &Payload<'_>) -> Result<(), AnswerError> {
     let tag = payload.tag();
     let bytes = payload.as_bytes();
     let parts = || bytes.split_at_checked(payload.head_len() as usize);

@@ -1,7 +1,8 @@
 //! What a worker process of a Knitting pool does: attach, serve, sleep, end.
 
+use super::answer::Fit;
 use super::signals::Signals;
-use super::{BOOT_ENV, Boot, BootError, NODE_VERSION, SharedObject, answer};
+use super::{BOOT_ENV, Boot, BootError, NODE_VERSION, SharedObject};
 use crate::tasks::{Bound, Tasks};
 use crate::transfer::{Received, SendError};
 use crate::way::Way;
@@ -9,8 +10,8 @@ use crate::worker::{complain, error_payload, spin_budget};
 use crate::worker_ends::WorkerEnds;
 use crate::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, TaskFailure};
 use core::time::Duration;
-use knit_codec::{ErrorValue, Limits, Payload};
-use knit_proto::{Direction, ProtocolViolation, Region, Word0};
+use knit_codec::{ErrorValue, Limits};
+use knit_proto::{Direction, INLINE_BYTES, ProtocolViolation, Region, Word0};
 use knit_ring::{
     AbortReceiver, FutexBell, Mapped, Mapping, MemfdError, OutOfBounds, Relax, ReserveError,
     SharedArenaReceiver, SharedMemory, SpinBudget, SystemClock,
@@ -85,7 +86,10 @@ struct Worker<'t> {
     signals: Signals<Memory>,
     aborts: AbortReceiver<Memory>,
     tasks: Bound<'t>,
+    /// Of arguments and results.
     limits: Limits,
+    /// Of errors, which are in the arena whole.
+    error_limits: Limits,
     spin: SpinBudget<SystemClock>,
     park: Duration,
 }
@@ -109,7 +113,10 @@ impl<'t> Worker<'t> {
             ends: ends.freeing_by_flips(),
             aborts: AbortReceiver::new(&memory, layout.region(Region::AbortBits))?,
             tasks: tasks.bind(boot.names().to_vec()),
-            limits: Limits::default().with_payload(boot.max_payload()),
+            // Upstream's limit is for what is in a payload region: a slot may hold the head of an envelope
+            // besides, or text where that limit is lower.
+            limits: Limits::default().with_payload(boot.max_payload().saturating_add(INLINE_BYTES)),
+            error_limits: Limits::default().with_payload(boot.max_payload()),
             spin: spin_budget(boot.spin()),
             park: boot.park(),
             signals: Signals::attach(&memory, layout.region(Region::Signals))?,
@@ -165,8 +172,8 @@ impl<'t> Worker<'t> {
             Ok(value) => value,
             Err(failed) => return self.reject(call, failed.0, &failed.1),
         };
-        let problem = match answer::check(&value) {
-            Ok(()) => match self.send(call, false, &value)? {
+        let problem = match Fit::check(value) {
+            Ok(value) => match self.send(call, false, &value)? {
                 Ok(()) => return Ok(()),
                 Err(error) => error.to_string(),
             },
@@ -185,16 +192,28 @@ impl<'t> Worker<'t> {
         failure: TaskFailure,
         error: &ErrorValue,
     ) -> Result<(), ProtocolViolation> {
-        let payload = error_payload(&self.limits, failure, error);
-        if let Err(problem) = self.send(call, true, &payload)? {
-            let short = ErrorValue::new("Error", format!("{failure}; {problem}"));
-            let payload = error_payload(&self.limits, failure, &short);
-            if let Err(problem) = self.send(call, true, &payload)? {
-                complain(&format_args!("cannot answer: {problem}"));
-                std::process::exit(EXIT_NO_ANSWER)
-            }
+        let Some(problem) = self.send_error(call, failure, error)? else { return Ok(()) };
+        let short = ErrorValue::new("Error", format!("{failure}; {problem}"));
+        if let Some(problem) = self.send_error(call, failure, &short)? {
+            complain(&format_args!("cannot answer: {problem}"));
+            std::process::exit(EXIT_NO_ANSWER)
         }
         Ok(())
+    }
+
+    /// Answers a call with an error, or says why that cannot be.
+    fn send_error(
+        &mut self,
+        call: u32,
+        failure: TaskFailure,
+        error: &ErrorValue,
+    ) -> Result<Option<String>, ProtocolViolation> {
+        match Fit::check(error_payload(&self.error_limits, failure, error)) {
+            Ok(payload) => {
+                Ok(self.send(call, true, &payload)?.err().map(|error| error.to_string()))
+            }
+            Err(error) => Ok(Some(error.to_string())),
+        }
     }
 
     /// Sends an answer, and waits for room when there is none. The inner error is one that waiting
@@ -204,9 +223,9 @@ impl<'t> Worker<'t> {
         &mut self,
         call: u32,
         rejected: bool,
-        payload: &Payload<'_>,
+        payload: &Fit<'_>,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
-        match self.ends.respond(call, rejected, payload) {
+        match self.ends.respond(call, rejected, payload.payload()) {
             Err(SendError::Full) => self.send_when_room(call, rejected, payload),
             Err(SendError::Poisoned(violation)) => Err(violation),
             sent => Ok(sent),
@@ -219,12 +238,12 @@ impl<'t> Worker<'t> {
         &mut self,
         call: u32,
         rejected: bool,
-        payload: &Payload<'_>,
+        payload: &Fit<'_>,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
         loop {
             let mut relax = Relax::new();
             for _ in 0..ROOM_POLLS {
-                match self.ends.respond(call, rejected, payload) {
+                match self.ends.respond(call, rejected, payload.payload()) {
                     Err(SendError::Full) => relax.moment(),
                     Err(SendError::Poisoned(violation)) => return Err(violation),
                     sent => return Ok(sent),
