@@ -3,9 +3,10 @@
 #[allow(unused, reason = "each test program uses a part of it")]
 mod pool_support;
 
-use knit_tests::knitting::{Argument, Host};
+use knit_tests::knitting::{Answer, Argument, Host};
+use pool_support::gate::Gate;
 use pool_support::process::ticks;
-use pool_support::{DEADLINE, Random, bytes, until};
+use pool_support::{DEADLINE, Random, bytes, fresh_path, until};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -114,12 +115,37 @@ fn a_call_whose_abort_bit_is_set_is_not_run_and_others_are() {
     host.abort(257, true);
     host.abort(3, true);
     let error = host.call(258 << 16, 1, &Argument::number(3.0)).error();
-    assert_eq!(error["name"], "AbortError");
-    assert_eq!(error["message"], "the call was aborted before it ran");
+    // As a worker of Knitting says it.
+    assert_eq!((&error["name"], &error["message"]), (&"Error".into(), &"Task aborted".into()));
     assert_eq!(host.call(5 << 16, 2, &Argument::number(3.0)).number(), 9.0);
     assert!(host.call(4 << 16, 3, &Argument::number(3.0)).rejected());
     host.abort(3, false);
     assert_eq!(host.call(4 << 16, 4, &Argument::number(4.0)).number(), 16.0);
+}
+
+/// A call that waits for an earlier one is not run when it is aborted meanwhile: the bit is looked at
+/// when the task would start, not when the call was published.
+#[test]
+fn a_call_that_is_aborted_while_it_waits_is_not_run() {
+    let mut host = host(1 << 20, &["count", "hold", "square"]);
+    let (gate, counted) = (Gate::new(), fresh_path("counted"));
+    let (aborted, kept) = (8 << 16, 9 << 16);
+    assert!(host.post(1, 1, &Argument::text(&gate.path())));
+    let entered = gate.entered();
+    assert!(host.post(aborted, 2, &Argument::text(&counted)));
+    assert!(host.post(kept | 2, 3, &Argument::number(5.0)));
+    host.abort(7, true);
+    drop(entered);
+    let mut answers = host.wait(3);
+    answers.sort_by_key(Answer::call);
+    assert!(!answers[0].rejected());
+    assert_eq!(answers[1].error()["message"], "Task aborted");
+    assert_eq!(answers[2].number(), 25.0);
+    assert!(!std::path::Path::new(&counted).exists(), "the task has run");
+    // The signal is free again once its call is answered, and the next call has it.
+    host.abort(7, false);
+    assert!(!host.call(aborted, 4, &Argument::text(&counted)).rejected());
+    std::fs::remove_file(counted).unwrap();
 }
 
 /// What a worker never writes: request slots, the sender's words of requests, the receiver's of answers.

@@ -29,6 +29,9 @@ use std::time::Instant;
 /// host says so, which on a shared core keeps the host from taking it back (KD-20).
 const BUSY_SPIN: Duration = Duration::from_micros(100);
 
+/// What a worker of Knitting rejects a call with that was aborted before it ran.
+const ABORTED: &str = "Task aborted";
+
 type Memory = Mapped<Mapping>;
 
 /// Turns this process into a worker when a pool of Knitting started it as one, and answers the host that
@@ -164,9 +167,9 @@ impl<'t> Worker<'t> {
         let Received { word0, call, payload, .. } = request;
         // Requests are parsed as calls.
         let Word0::Call { function, abort } = word0 else { return Ok(()) };
+        // The last thing before the task: it may have been aborted while it waited for earlier ones.
         if abort.is_some_and(|signal| self.aborts.is_set(signal)) {
-            let error = ErrorValue::new("AbortError", "the call was aborted before it ran");
-            return self.reject(call, TaskFailure::Returned, &error);
+            return self.reject(call, TaskFailure::Returned, &ErrorValue::new("Error", ABORTED));
         }
         let value = match self.tasks.run(function, payload, &self.limits) {
             Ok(value) => value,
