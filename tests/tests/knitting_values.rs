@@ -252,16 +252,18 @@ fn named_memory_is_served_and_standard_input_left_alone() {
 #[test]
 fn a_host_that_asks_for_the_version_gets_one_of_node() {
     let ask = |arguments: &[&str]| {
-        let output = Command::new(WORKER)
-            .args(arguments)
-            .env_remove("KNITTING_PROCESS_WORKER_BOOT")
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
+        let mut command = Command::new(WORKER);
+        command.args(arguments).env_remove("KNITTING_PROCESS_WORKER_BOOT");
+        // A host that runs inside a worker has the variable of that one.
+        if arguments.contains(&"inherited") {
+            command.env("KNITTING_PROCESS_WORKER_BOOT", "{}");
+        }
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(ask(&["node", "--version"]), (Some(0), "v24.0.0\n".to_owned()));
     assert_eq!(ask(&["/opt/bin/node", "--version"]), (Some(0), "v24.0.0\n".to_owned()));
+    assert_eq!(ask(&["inherited", "node", "--version"]), (Some(0), "v24.0.0\n".to_owned()));
     // One that is the program's own business, and none.
     assert_eq!(ask(&["--version"]), (Some(2), String::new()));
     assert_eq!(ask(&[]), (Some(2), String::new()));

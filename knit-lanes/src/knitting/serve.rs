@@ -46,13 +46,14 @@ type Memory = Mapped<Mapping>;
 /// A program that a task starts inherits the worker's environment. Remove [`BOOT_ENV`] when that
 /// program calls this function too.
 pub fn serve_if_worker(tasks: &Tasks) {
-    if std::env::var_os(BOOT_ENV).is_some() {
-        std::process::exit(serve(tasks));
-    }
+    // First: a host may have inherited the variable. The command of a worker never ends like that.
     if asks_for_version(std::env::args_os().skip(1)) {
         // A host that does not want to know any more is none of our business.
         let _ = writeln!(std::io::stdout(), "{NODE_VERSION}");
         std::process::exit(0);
+    }
+    if std::env::var_os(BOOT_ENV).is_some() {
+        std::process::exit(serve(tasks));
     }
 }
 
