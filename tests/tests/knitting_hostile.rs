@@ -3,11 +3,15 @@
 #[allow(unused, reason = "each test program uses a part of it")]
 mod pool_support;
 
-use knit_tests::knitting::{Argument, Host, boot};
-use pool_support::DEADLINE;
+use knit_tests::knitting::{Argument, Host, Places, boot};
+use pool_support::gate::Gate;
+use pool_support::{DEADLINE, Random, bytes, until};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -85,23 +89,142 @@ fn any_call_id_is_echoed() {
     }
 }
 
-/// A worker of a shell, which is started in place of the host so that it can be killed.
+/// Waits until a process has ended.
+fn assert_ends(process: &OwnedFd) {
+    let deadline = Timespec { tv_sec: DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
+    let ended = rustix::event::poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&deadline));
+    assert_eq!(ended, Ok(1), "the worker lives on");
+}
+
+/// The process whose id is the next line.
+fn process_of_line(from: impl Read) -> OwnedFd {
+    let mut line = String::new();
+    BufReader::new(from).read_line(&mut line).unwrap();
+    let process = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+    pidfd_open(process, PidfdFlags::empty()).unwrap()
+}
+
+/// KD-12. The parent is a shell, which is killed: its host might be one that has no other process.
 #[test]
-fn a_worker_ends_when_its_host_is_killed() {
+fn a_worker_ends_when_its_parent_is_killed() {
     let mut host = Host::new(1 << 20, None);
     let boot = boot(&host.places, &["square"], None).to_string();
     // A background command of a shell has no standard input of its own.
     let script = format!("exec 3<&0; {WORKER} <&3 & echo $!; wait");
     host.start_with(Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()), &boot);
-    let mut line = String::new();
-    BufReader::new(host.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let worker = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-    let worker = pidfd_open(worker, PidfdFlags::empty()).unwrap();
+    let worker = process_of_line(host.child().stdout.take().unwrap());
     assert_eq!(host.call(0, 1, &Argument::number(3.0)).number(), 9.0);
     host.child().kill().unwrap();
-    let deadline = Timespec { tv_sec: DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
-    let ended = rustix::event::poll(&mut [PollFd::new(&worker, PollFlags::IN)], Some(&deadline));
-    assert_eq!(ended, Ok(1), "the worker lives on");
+    assert_ends(&worker);
+}
+
+/// KD-12: also behind a program that lives on, as the prefix of a command may be.
+#[test]
+fn a_worker_ends_when_its_host_is_killed_whatever_is_between_them() {
+    // Each shell waits for what it has started, because it has something to do afterwards.
+    let shell = format!("{WORKER}; exit");
+    let nested = format!("sh -c '{WORKER}; exit'; exit");
+    for command in [&[WORKER][..], &["sh", "-c", &shell], &["sh", "-c", &nested]] {
+        let mut host = Command::new(env!("CARGO_BIN_EXE_knit-test-knitting-host"))
+            .args(command)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let worker = process_of_line(host.stdout.take().unwrap());
+        host.kill().unwrap();
+        host.wait().unwrap();
+        assert_ends(&worker);
+    }
+}
+
+/// A worker whose host ended before it looked: no process has its memory mapped.
+#[test]
+fn a_worker_does_not_begin_when_its_host_has_ended() {
+    let namespace = std::fs::metadata("/proc/self/ns/pid").unwrap().ino();
+    if namespace != 0xEFFF_FFFC || !rustix::process::geteuid().is_root() {
+        println!("skipped: the host may be where this process cannot see it");
+        return;
+    }
+    let places = Places::new(1 << 20, None);
+    let file = rustix::fs::memfd_create(c"knitting_shared_memory", MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&file, places.size.into()).unwrap();
+    let output = Command::new(WORKER)
+        .env("KNITTING_PROCESS_WORKER_BOOT", boot(&places, &[], None).to_string())
+        .stdin(file.try_clone().unwrap())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(knit_lanes::EXIT_BOOT_FAILED), "{said}");
+    assert!(said.contains("the host has ended already") && said.lines().count() == 1, "{said}");
+}
+
+/// As a prefix does that hands its command to a service: the host is no ancestor.
+#[test]
+fn a_worker_is_served_whoever_has_started_it() {
+    let mut host = Host::new(1 << 20, None);
+    let boot = boot(&host.places, &["square"], None).to_string();
+    let gate = Gate::new();
+    let script = format!("exec 3<&0; (read line <{}; exec {WORKER} <&3) & echo $!", gate.path());
+    host.start_with(Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()), &boot);
+    let worker = process_of_line(host.child().stdout.take().unwrap());
+    assert!(host.ended().success());
+    // Only now, when its parent is another one, it begins.
+    drop(gate.entered());
+    assert!(host.post(0, 1, &Argument::number(3.0)));
+    let mut answers = Vec::new();
+    until("the worker answers", || {
+        answers.extend(host.poll());
+        !answers.is_empty()
+    });
+    assert_eq!(answers[0].number(), 9.0);
+    rustix::process::pidfd_send_signal(&worker, Signal::TERM).unwrap();
+    assert_ends(&worker);
+}
+
+/// Whatever a host writes, and wherever: its worker never panics, and no signal ends it.
+#[test]
+fn noise_in_every_word_ends_a_worker_in_one_way() {
+    const SEED: u64 = 11;
+    const NEAR: [u32; 16] =
+        [0, 1, 5, 9, 15, 18, 24, 40, 41, 47, 64, 512, 513, 1 << 17, 1 << 20, u32::MAX];
+    println!("seed {SEED}");
+    let mut random = Random::new(SEED);
+    let mut early = 0;
+    for _ in 0..60 {
+        let mut host = host();
+        // Signals, the words of requests, and those that a host has of answers.
+        let at = [0, 64, 128, 192, 256, 320, 384, 448 + 64, 448 + 192];
+        for round in 0..40 {
+            // The casts keep 32 bits.
+            let mut words = [0; 8].map(|_: u32| match random.below(4) {
+                0 => random.next() as u32,
+                _ => NEAR[random.below(NEAR.len())],
+            });
+            match random.below(4) {
+                // A function that the worker has, with any payload; then one that it can answer.
+                0 => words[0] = 1,
+                1 => words[..3].copy_from_slice(&[0, round, 9]),
+                2 => host.scribble(at[random.below(at.len())], random.next() as u32),
+                _ => {}
+            }
+            let slot = random.below(32) as u32;
+            host.publish(slot, words, &bytes(random.next(), random.below(513)));
+            host.discard();
+        }
+        early += u32::from(host.child().try_wait().unwrap().is_some());
+        // A tag that does not exist, until the worker has seen it.
+        let mut status = None;
+        until("the worker ends", || {
+            host.publish(random.below(32) as u32, [0, 1, u32::MAX, 0, 0, 0, 0, 0], &[]);
+            host.discard();
+            status = host.child().try_wait().unwrap();
+            status.is_some()
+        });
+        let status = status.unwrap();
+        assert_eq!(status.code(), Some(knit_lanes::EXIT_VIOLATION), "{status}");
+    }
+    println!("{early} of 60 ended early");
 }
 
 /// KNITTING 11.4: this is how a pool shuts down.

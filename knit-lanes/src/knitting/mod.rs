@@ -20,6 +20,7 @@
 
 mod answer;
 mod boot;
+mod host;
 mod object;
 mod serve;
 mod signals;

@@ -1,6 +1,7 @@
 //! What a worker process of a Knitting pool does: attach, serve, sleep, end.
 
 use super::answer::Fit;
+use super::host::{Object, end_with_host};
 use super::signals::Signals;
 use super::{BOOT_ENV, Boot, BootError, NODE_VERSION, SharedObject};
 use crate::tasks::{Bound, Tasks};
@@ -16,10 +17,8 @@ use knit_ring::{
     AbortReceiver, FutexBell, Mapped, Mapping, MemfdError, OutOfBounds, Relax, ReserveError,
     SharedArenaReceiver, SharedMemory, SpinBudget, SystemClock,
 };
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -37,8 +36,8 @@ type Memory = Mapped<Mapping>;
 /// Turns this process into a worker when a pool of Knitting started it as one, and answers the host that
 /// asks for the version of its runtime; never returns then. Otherwise returns at once.
 ///
-/// The process serves until it is ended: Knitting hosts send SIGTERM. It is killed when its parent
-/// process ends. Other ends are those of [`serve`].
+/// The process serves until it is ended: Knitting hosts send SIGTERM. It is killed when the host's or its
+/// parent process ends. Other ends are those of [`serve`].
 ///
 /// A host asks for the version with the arguments `node --version` after the command's prefix, or with
 /// another program's name before `--version`. A program that wants `--version` alone for itself has it.
@@ -101,8 +100,10 @@ struct Worker<'t> {
 impl<'t> Worker<'t> {
     fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
         let boot = Boot::from_env()?;
-        end_with_host()?;
-        let memory = Mapping::attach_unsealed(open(boot.object())?, boot.len())?;
+        let file = open(boot.object())?;
+        let object = Object::of(&file)?;
+        let memory = Mapping::attach_unsealed(file, boot.len())?;
+        end_with_host(object)?;
         let layout = boot.layout();
         // What this worker writes apart from the arena, which reserves as it grows.
         for region in
@@ -278,47 +279,9 @@ fn open(object: &SharedObject) -> Result<OwnedFd, ServeError> {
     Ok(file)
 }
 
-/// Makes this process end when its parent does, whatever its threads are at then.
-///
-/// The kernel's parent-death signal is not for this: it comes at the end of the *thread* that started
-/// this process, and hosts of Knitting may start workers from threads that end earlier. A Knitting host
-/// does not say who it is, so that a worker whose host ended before this line follows whoever has
-/// adopted it.
-fn end_with_host() -> Result<(), ServeError> {
-    let Some(host) = rustix::process::getppid() else {
-        // The host is outside of this pid namespace: nothing else is left to watch it by.
-        return rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(ServeError::system("follow the host's process"));
-    };
-    let watched = pidfd_open(host, PidfdFlags::empty()).map_err(|errno| match errno {
-        Errno::SRCH => ServeError::HostGone,
-        errno => ServeError::system("watch the host's process")(errno),
-    })?;
-    // It may have ended, and another process may have its id, since the line that asked for the id.
-    if rustix::process::getppid() != Some(host) {
-        return Err(ServeError::HostGone);
-    }
-    let watch = move || {
-        // Signals aside, only its end can happen to a process that is watched.
-        while let Ok(0) | Err(Errno::INTR) =
-            rustix::event::poll(&mut [PollFd::new(&watched, PollFlags::IN)], None)
-        {}
-        // No destructor of the program runs beside a task: the host's end is not this program's.
-        let this = Pid::from_raw(std::process::id().cast_signed());
-        if let Some(this) = this {
-            let _ = rustix::process::kill_process(this, Signal::KILL);
-        }
-        std::process::exit(EXIT_BOOT_FAILED)
-    };
-    let thread = std::thread::Builder::new().name("knit-host-watch".to_owned()).spawn(watch);
-    thread
-        .map(drop)
-        .map_err(|error| ServeError::System { action: "watch the host's process", error })
-}
-
 /// Why a worker process could not begin to serve.
 #[derive(Debug, thiserror::Error)]
-enum ServeError {
+pub(super) enum ServeError {
     #[error(transparent)]
     Boot(#[from] BootError),
     #[error("{0} (hosts that cannot pass it on need `processSharedMemory: \"named\"`)")]
@@ -334,7 +297,7 @@ enum ServeError {
 }
 
 impl ServeError {
-    fn system(action: &'static str) -> impl FnOnce(Errno) -> Self {
+    pub(super) fn system(action: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::System { action, error: errno.into() }
     }
 }

@@ -392,6 +392,25 @@ impl Host {
         answer
     }
 
+    /// Takes whatever answers there are and throws them away, unread.
+    pub fn discard(&mut self) {
+        let responses = &self.responses;
+        self.received = responses.sender.as_atomic().load(SeqCst);
+        let blocks = responses.payload_sender.as_atomic().load(SeqCst);
+        responses.payload_receiver.as_atomic().store(blocks, SeqCst);
+        responses.receiver.as_atomic().store(self.received, SeqCst);
+    }
+
+    /// Stores any word anywhere.
+    ///
+    /// # Panics
+    ///
+    /// It is not aligned, or outside.
+    pub fn scribble(&self, at: u32, value: u32) {
+        let at = WordOffset::new(at).expect("aligned");
+        self.memory.word(at).expect("inside").as_atomic().store(value, SeqCst);
+    }
+
     /// Sets or clears the bit of an abort signal.
     ///
     /// # Panics
