@@ -5,7 +5,7 @@ mod pool_support;
 
 use knit_tests::knitting::{Argument, Host, Places, boot};
 use pool_support::gate::Gate;
-use pool_support::{DEADLINE, Random, bytes, until};
+use pool_support::{DEADLINE, Random, bytes, until, within_deadline};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
@@ -152,12 +152,10 @@ fn a_worker_does_not_begin_when_its_host_has_ended() {
     let places = Places::new(1 << 20, None);
     let file = rustix::fs::memfd_create(c"knitting_shared_memory", MemfdFlags::CLOEXEC).unwrap();
     rustix::fs::ftruncate(&file, places.size.into()).unwrap();
-    let output = Command::new(WORKER)
-        .env("KNITTING_PROCESS_WORKER_BOOT", boot(&places, &[], None).to_string())
-        .stdin(file.try_clone().unwrap())
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
+    let mut command = Command::new(WORKER);
+    command.env("KNITTING_PROCESS_WORKER_BOOT", boot(&places, &[], None).to_string()).stdin(file);
+    // Its parent is this process: a worker that begins ends with the test.
+    let output = within_deadline(move || command.output().unwrap());
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(knit_lanes::EXIT_BOOT_FAILED), "{said}");
     assert!(said.contains("the host has ended already") && said.lines().count() == 1, "{said}");
