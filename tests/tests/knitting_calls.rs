@@ -222,6 +222,18 @@ fn an_idle_worker_sleeps_whatever_the_host_says() {
     }
 }
 
+/// KD-21, KD-27: Bun, Deno and Node 26 wake no process, and any host's wake-up can be lost.
+#[test]
+fn a_worker_that_nobody_wakes_looks_by_itself() {
+    let mut host = host(1 << 20, &["square"]);
+    for slot in 0..20 {
+        until("the worker sleeps", || host.worker_sleeps());
+        let [tag, low, high, _] = Argument::number(f64::from(slot)).words;
+        host.publish_unheard(slot, [0, slot, tag, low, high, 0, 0, 0], &[]);
+        assert_eq!(host.wait(1)[0].number(), f64::from(slot * slot));
+    }
+}
+
 /// KD-19, KD-20: also while the host says that it is at work, and never takes it back.
 #[test]
 fn an_idle_worker_uses_little_of_its_processor() {

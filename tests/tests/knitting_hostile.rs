@@ -5,10 +5,10 @@ mod pool_support;
 
 use knit_tests::knitting::{Argument, Host, Places, boot};
 use pool_support::gate::Gate;
-use pool_support::{DEADLINE, Random, bytes, until};
+use pool_support::{DEADLINE, Random, bytes, until, within_deadline};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -93,7 +93,11 @@ fn any_call_id_is_echoed() {
 fn assert_ends(process: &OwnedFd) {
     let deadline = Timespec { tv_sec: DEADLINE.as_secs().try_into().unwrap(), tv_nsec: 0 };
     let ended = rustix::event::poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&deadline));
-    assert_eq!(ended, Ok(1), "the worker lives on");
+    if ended != Ok(1) {
+        // It would hold the streams of this test for ever.
+        let _ = pidfd_send_signal(process, Signal::KILL);
+        panic!("the worker lives on: {ended:?}");
+    }
 }
 
 /// The process whose id is the next line.
@@ -148,12 +152,10 @@ fn a_worker_does_not_begin_when_its_host_has_ended() {
     let places = Places::new(1 << 20, None);
     let file = rustix::fs::memfd_create(c"knitting_shared_memory", MemfdFlags::CLOEXEC).unwrap();
     rustix::fs::ftruncate(&file, places.size.into()).unwrap();
-    let output = Command::new(WORKER)
-        .env("KNITTING_PROCESS_WORKER_BOOT", boot(&places, &[], None).to_string())
-        .stdin(file.try_clone().unwrap())
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
+    let mut command = Command::new(WORKER);
+    command.env("KNITTING_PROCESS_WORKER_BOOT", boot(&places, &[], None).to_string()).stdin(file);
+    // Its parent is this process: a worker that begins ends with the test.
+    let output = within_deadline(move || command.output().unwrap());
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(knit_lanes::EXIT_BOOT_FAILED), "{said}");
     assert!(said.contains("the host has ended already") && said.lines().count() == 1, "{said}");
@@ -178,7 +180,7 @@ fn a_worker_is_served_whoever_has_started_it() {
         !answers.is_empty()
     });
     assert_eq!(answers[0].number(), 9.0);
-    rustix::process::pidfd_send_signal(&worker, Signal::TERM).unwrap();
+    pidfd_send_signal(&worker, Signal::TERM).unwrap();
     assert_ends(&worker);
 }
 

@@ -277,14 +277,23 @@ impl Host {
     ///
     /// More bytes than the slot holds.
     pub fn publish(&mut self, slot: u32, words: [u32; 8], inline: &[u8]) {
-        let at = slot * 576;
-        self.requests.headers.deposit(at, inline).expect("512 bytes");
-        self.requests.headers.store_words(at + 512, &words).expect("the line of a slot");
-        self.toggle(1 << slot);
+        self.publish_unheard(slot, words, inline);
         if self.signals[1].as_atomic().load(SeqCst) == 0 {
             self.signals[0].as_atomic().fetch_add(1, SeqCst);
             FutexBell.wake(&self.signals[0]);
         }
+    }
+
+    /// The same without a wake-up, as of a host that has no means for it.
+    ///
+    /// # Panics
+    ///
+    /// More bytes than the slot holds.
+    pub fn publish_unheard(&mut self, slot: u32, words: [u32; 8], inline: &[u8]) {
+        let at = slot * 576;
+        self.requests.headers.deposit(at, inline).expect("512 bytes");
+        self.requests.headers.store_words(at + 512, &words).expect("the line of a slot");
+        self.toggle(1 << slot);
     }
 
     /// Flips these bits of the sender word.
