@@ -99,7 +99,19 @@ pub(crate) fn seeds() -> Vec<Seed> {
     let traces = folder("trace");
     let (sender, receiver) = (of_kind("sender"), of_kind("receiver"));
     let refused = sender.iter().map(of_release).chain(receiver.iter().map(of_publish));
-    traces.iter().filter_map(of_trace).chain(refused).collect()
+    traces.iter().filter_map(of_trace).chain(refused).chain(stamps()).collect()
+}
+
+/// Stamps that are due, in a slot that is free and in one that the receiver holds.
+fn stamps() -> [Seed; 2] {
+    let start = || {
+        let mut output = Output::default();
+        output.byte(4 * (RECEIVER + 1) + 1).byte(0).byte(0).bytes(&[]).wide(0);
+        output
+    };
+    let free = start().byte(3).byte(0).byte(0).byte(1).byte(1).word(0).byte(0).byte(0).done();
+    let held = start().byte(1).word(1).byte(0).byte(2).byte(3).byte(0).byte(0).byte(1).done();
+    [Seed::new("stamp-without-toggle", free), Seed::new("stamp-of-a-held-slot", held)]
 }
 
 /// The start of an input in which `who` is hostile, and no load is tampered with.
