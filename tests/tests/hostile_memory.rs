@@ -3,13 +3,16 @@
 
 use knit_proto::{
     Direction, INLINE_BYTES, Layout, MAX_ABORT_CAPACITY, PayloadPlace, ProtocolViolation,
-    RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex, SlotMask, SlotRules, WordOffset,
+    RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotIndex, SlotRules, WordOffset,
 };
 use knit_ring::{
     BatchError, ClaimError, HeapMemory, Notifier, Receiver, Sender, SharedArenaReceiver,
     SharedMemory, SharedWord, SharedWordRmw, Stamps, Taken, Waiter, attach_segment, create_segment,
 };
-use knit_tests::histories::{HostileArenaOp, Then, run_hostile_arena};
+use knit_tests::histories::{
+    HostileArenaOp, HostileReceiverOp, HostileSenderOp, Then, run_hostile_arena,
+    run_hostile_receiver, run_hostile_sender,
+};
 use knit_tests::{HostileMemory, Lane, Noise, arena_lane, header_fields, message, payload};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,69 +36,45 @@ fn a_sender_survives_any_receiver() {
     });
 }
 
-/// The sender looks at the release word when it knows of no free slot. It then believes exactly
-/// what it loaded, or names the slots that were released out of turn. MBX-8.
+/// MBX-8.
 #[test]
 fn a_sender_names_every_slot_that_was_released_out_of_turn() {
     let mut violations = 0;
     for_each_seed(|noise, memory, rate, lane| {
         let hostile = HostileMemory::tampering(memory, noise.next(), rate);
-        let release = memory.word(lane.mailbox.release()).unwrap();
-        let all = SlotMask::first(lane.mailbox.slot_count()).bits();
-        let mut sender = Sender::new(&hostile, lane.mailbox, stamps(noise)).unwrap();
-        let (mut mine, mut seen) = (0_u32, 0_u32);
-        for call in 0..STEPS {
-            match noise.below(4) {
-                // Some pending slots, as an honest receiver does.
-                0 | 1 => release.store_release(seen ^ ((mine ^ seen) & noise.word())),
-                2 => tamper(noise, memory, lane.mailbox.release()),
-                _ => {}
+        let stamps = stamps(noise);
+        let op = |noise: &mut Noise| match noise.below(8) {
+            0..4 => HostileReceiverOp::Send(1 + noise.below(40), noise.below(4) != 0),
+            4 | 5 => HostileReceiverOp::Release(noise.word()),
+            6 => HostileReceiverOp::Flip(1 << noise.below(32)),
+            _ => HostileReceiverOp::Store(noise.tamper(0)),
+        };
+        let ops: Vec<_> = (0..2 * STEPS).map(|_| op(noise)).collect();
+        violations += run_hostile_receiver(lane, memory, &hostile, stamps, ops);
+    });
+    assert!(violations > 100, "{violations} violations: the test tells nothing");
+}
+
+/// MBX-7.
+#[test]
+fn a_receiver_names_every_slot_that_was_published_while_it_held_it() {
+    let mut violations = 0;
+    for_each_seed(|noise, memory, rate, lane| {
+        let hostile = HostileMemory::tampering(memory, noise.next(), rate);
+        let stamps = stamps(noise);
+        let op = |noise: &mut Noise| match noise.below(12) {
+            0 | 1 => HostileSenderOp::Flip(1 << noise.below(32)),
+            2 => HostileSenderOp::Flip(noise.word()),
+            3 => HostileSenderOp::Store(noise.tamper(0)),
+            4 => HostileSenderOp::Stamp(noise.below(2)),
+            5 => HostileSenderOp::IsPending,
+            6 => HostileSenderOp::Release,
+            _ => {
+                HostileSenderOp::Receive { poll: noise.below(2) == 0, finish: noise.below(3) == 0 }
             }
-            let mut batch = sender.batch();
-            let mut claimed = 0_u32;
-            for _ in 0..1 + noise.below(40) {
-                let mut expected = Ok(());
-                if !(mine ^ seen) & all & !claimed == 0 {
-                    expected = Err(ClaimError::Full);
-                }
-                let added = batch.add(&message(call), &payload(call));
-                if expected.is_err() {
-                    let loaded = hostile.last_load(lane.mailbox.release().bytes()).unwrap();
-                    let wrong = (loaded ^ seen) & !(mine ^ seen);
-                    expected = if wrong & !all != 0 {
-                        let slots = SlotMask::from_bits(wrong & !all);
-                        Err(ClaimError::Violation(ProtocolViolation::NoSuchSlot { slots }))
-                    } else if wrong != 0 {
-                        let slots = SlotMask::from_bits(wrong);
-                        Err(ClaimError::Violation(ProtocolViolation::ReleasedFree { slots }))
-                    } else {
-                        seen = loaded;
-                        if !(mine ^ seen) & all & !claimed == 0 {
-                            Err(ClaimError::Full)
-                        } else {
-                            Ok(())
-                        }
-                    };
-                }
-                match (added, expected) {
-                    (Ok(slot), Ok(())) => {
-                        let free = !(mine ^ seen) & all & !claimed;
-                        assert_ne!(slot.mask().bits() & free, 0, "slot {slot} is not free");
-                        claimed |= slot.mask().bits();
-                    }
-                    (Err(BatchError::Claim(error)), Err(expected)) => {
-                        assert_eq!(error, expected);
-                        violations += u32::from(error != ClaimError::Full);
-                        break;
-                    }
-                    (added, expected) => panic!("added {added:?}, expected {expected:?}"),
-                }
-            }
-            if noise.below(4) != 0 {
-                assert_eq!(batch.publish().bits(), claimed);
-                mine ^= claimed;
-            }
-        }
+        };
+        let ops: Vec<_> = (0..2 * STEPS).map(|_| op(noise)).collect();
+        violations += run_hostile_sender(lane, memory, &hostile, stamps, ops);
     });
     assert!(violations > 100, "{violations} violations: the test tells nothing");
 }

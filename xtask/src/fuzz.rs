@@ -189,7 +189,8 @@ fn after(line: &str, name: &str) -> Option<String> {
 /// Where libFuzzer keeps the inputs of a target: those of the corpus, and what it finds.
 fn folder(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| tree::root().join("target")).join("fuzz-corpus").join(name)
+    let target = target.unwrap_or_else(|| tree::root().join("target"));
+    target.join("fuzz-corpus").join(name)
 }
 
 #[cfg(test)]

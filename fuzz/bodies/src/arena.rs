@@ -21,18 +21,24 @@ const HOSTILE: u8 = 1;
 ///
 /// The arena does something else.
 pub fn arena(bytes: &[u8]) {
+    let _ = run(bytes);
+}
+
+/// How many violations were named.
+fn run(bytes: &[u8]) -> u32 {
     let mut input = Input::new(bytes);
     let kind = input.below(2);
-    let capacity = 64 * (1 + u32::from(input.byte()));
+    let capacity = 64 * (1 + u32::from(input.below(64)));
     if kind == HONEST {
-        return run_arena(capacity, &input.steps(honest));
+        run_arena(capacity, &input.steps(honest));
+        return 0;
     }
     let rate = input.byte().into();
     let noise = Noise::scripted(input.bytes(), input.wide());
     let lane = arena_lane(1, capacity);
     let memory = HeapMemory::zeroed(lane.bytes).expect("a few kilobytes");
     let hostile_memory = HostileMemory::driven(&memory, noise, rate);
-    run_hostile_arena(&lane, &memory, &hostile_memory, input.steps(hostile));
+    run_hostile_arena(&lane, &memory, &hostile_memory, input.steps(hostile)).violations
 }
 
 fn then(input: &mut Input<'_>) -> Then {
@@ -98,9 +104,30 @@ fn of_refusal(file: &File) -> Seed {
     let lend = |output: &mut Output| {
         output.byte(0).short(1).byte(0);
     };
-    // As many as make all of these blocks live, then those of them that come back.
-    (0..u32::BITS - (mine | seen).leading_zeros()).for_each(|_| lend(&mut output));
+    // As many blocks as are named; some come back; those that are live a second time are flipped again.
+    let blocks = u32::BITS - (mine | seen).leading_zeros();
+    let first = u32::MAX.checked_shr(u32::BITS - blocks).unwrap_or(0);
+    for _ in 0..blocks {
+        lend(&mut output);
+    }
     output.byte(4).word(seen).byte(5);
-    (0..(mine & seen).count_ones()).for_each(|_| lend(&mut output));
+    for _ in 0..(first ^ mine).count_ones() {
+        lend(&mut output);
+    }
     Seed::of_vector(file, output.byte(4).word(bits("free")).byte(5).done())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seeds that show nothing are none.
+    #[test]
+    fn the_free_words_that_the_vectors_reject_are_named() {
+        let refused = of_kind("arena");
+        assert!(refused.len() > 5);
+        for seed in refused.iter().map(of_refusal) {
+            assert_eq!(run(&seed.bytes), 1, "{}", seed.name);
+        }
+    }
 }

@@ -14,6 +14,8 @@ const TEXT: u8 = 0;
 const OURS: u8 = 1;
 const KNITTINGS: u8 = 2;
 
+/// Most changes of one description.
+const MOST_CHANGES: usize = 12;
 /// A description of more members is not changed any more.
 const MOST_MEMBERS: usize = 500;
 
@@ -62,7 +64,7 @@ fn paths(json: &Json, at: &str, into: &mut Vec<String>) {
 }
 
 fn changed(mut json: Json, input: &mut Input<'_>) -> Json {
-    input.steps(|input| {
+    input.some_steps(MOST_CHANGES, |input| {
         let mut all = Vec::new();
         paths(&json, "", &mut all);
         // Copies of parts double what there is.

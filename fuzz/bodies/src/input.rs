@@ -7,6 +7,8 @@ pub(crate) const MAX_STEPS: usize = 400;
 
 /// Bit of a length that says: one byte, so many times.
 const REPEAT: u16 = 1 << 15;
+/// Most bytes in a row: eight inline areas.
+const MOST_BYTES: u16 = 4096;
 
 /// What is read. Behind the end stand zeros.
 pub(crate) struct Input<'a>(Unstructured<'a>);
@@ -47,11 +49,12 @@ impl<'a> Input<'a> {
 
     /// Some bytes after their length.
     pub(crate) fn bytes(&mut self) -> Vec<u8> {
-        let len = self.short();
-        if len & REPEAT != 0 {
-            return vec![self.byte(); usize::from(len & !REPEAT)];
+        let short = self.short();
+        let len = usize::from((short & !REPEAT).min(MOST_BYTES));
+        if short & REPEAT != 0 {
+            return vec![self.byte(); len];
         }
-        let len = usize::from(len).min(self.0.len());
+        let len = len.min(self.0.len());
         self.0.bytes(len).unwrap_or_default().to_vec()
     }
 
@@ -65,10 +68,19 @@ impl<'a> Input<'a> {
         self.0.take_rest()
     }
 
-    /// Steps until the end of the input.
-    pub(crate) fn steps<T>(&mut self, mut step: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    /// Steps until the end of the input, at most [`MAX_STEPS`].
+    pub(crate) fn steps<T>(&mut self, step: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        self.some_steps(MAX_STEPS, step)
+    }
+
+    /// Steps until the end of the input, at most so many.
+    pub(crate) fn some_steps<T>(
+        &mut self,
+        most: usize,
+        mut step: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
         let mut steps = Vec::new();
-        while !self.is_empty() && steps.len() < MAX_STEPS {
+        while !self.is_empty() && steps.len() < most {
             steps.push(step(self));
         }
         steps
@@ -103,11 +115,10 @@ impl Output {
         self
     }
 
-    /// Some bytes after their length. Runs of one byte take three bytes, more than 32 767 bytes are cut off.
+    /// Some bytes after their length. Runs of one byte take three bytes, what is too long is cut off.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        let most = usize::from(REPEAT - 1);
-        let bytes = &bytes[..bytes.len().min(most)];
-        // At most `most`.
+        let bytes = &bytes[..bytes.len().min(MOST_BYTES.into())];
+        // At most `MOST_BYTES`.
         let len = bytes.len() as u16;
         match bytes {
             [first, rest @ ..] if rest.len() > 3 && rest.iter().all(|byte| byte == first) => {

@@ -19,6 +19,7 @@ mod host_lane;
 mod input;
 mod limits;
 mod mailbox;
+mod memory;
 mod negotiation;
 mod payload_decode;
 mod payload_round_trip;
@@ -33,6 +34,7 @@ pub use control_channel::control_channel;
 pub use header::header;
 pub use host_lane::host_lane;
 pub use mailbox::mailbox;
+pub use memory::memory;
 pub use negotiation::negotiation;
 pub use payload_decode::payload_decode;
 pub use payload_round_trip::payload_round_trip;
@@ -81,10 +83,16 @@ pub const TARGETS: &[Target] = &[
         about: "a value, encoded and decoded again",
     },
     Target {
+        name: "memory",
+        body: memory,
+        seeds: memory::seeds,
+        about: "copies in and out of shared memory, against plain bytes",
+    },
+    Target {
         name: "mailbox",
         body: mailbox,
         seeds: mailbox::seeds,
-        about: "operations on a mailbox, against a plain list",
+        about: "operations on a mailbox, either end honest or hostile",
     },
     Target {
         name: "arena",

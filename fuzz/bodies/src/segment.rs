@@ -35,6 +35,11 @@ const STEP: u64 = 64;
 ///
 /// It does something else.
 pub fn segment(bytes: &[u8]) {
+    let _ = run(bytes);
+}
+
+/// The violation that the party under watch has seen.
+fn run(bytes: &[u8]) -> Option<ProtocolViolation> {
     let mut input = Input::new(bytes);
     let how = input.byte();
     let (rate, early) = (input.byte().into(), how & 4 != 0);
@@ -43,11 +48,11 @@ pub fn segment(bytes: &[u8]) {
     if how & 2 != 0 {
         fields.optional = Features::NONE;
     }
-    let Some(stage) = Stage::new(&fields, noise, if early { rate } else { 0 }) else { return };
+    let stage = Stage::new(&fields, noise, if early { rate } else { 0 })?;
     if how & 1 == 0 {
-        watch_host(&stage, rate, &mut input);
+        watch_host(&stage, rate, &mut input)
     } else {
-        watch_worker(&stage, rate, &mut input);
+        watch_worker(&stage, rate, &mut input)
     }
 }
 
@@ -148,13 +153,14 @@ fn hold_refusal(refusal: SendError, payload: &Payload<'_>, first: &mut Option<Pr
     }
 }
 
-fn watch_host(stage: &Stage, rate: u32, input: &mut Input<'_>) {
+fn watch_host(stage: &Stage, rate: u32, input: &mut Input<'_>) -> Option<ProtocolViolation> {
     let Stage { memory, hostile, layout } = stage;
     HostLane::announce(hostile, layout, 1).expect("the layout fits");
     let worker = WorkerLane::open(memory, layout, MAX, 2);
     let mut host = match HostLane::connect(hostile, layout, MAX) {
         Ok(Some(host)) => host,
-        Ok(None) | Err(LaneError::Violation(_)) => return,
+        Ok(None) => return None,
+        Err(LaneError::Violation(violation)) => return Some(violation),
         Err(other) => panic!("{other}"),
     };
     let mut worker = worker.expect("the host announced itself as it should");
@@ -220,14 +226,15 @@ fn watch_host(stage: &Stage, rate: u32, input: &mut Input<'_>) {
         assert_eq!(host.poisoned(), first);
         assert!(in_flight.len() <= SLOTS as usize);
     });
+    first
 }
 
-fn watch_worker(stage: &Stage, rate: u32, input: &mut Input<'_>) {
+fn watch_worker(stage: &Stage, rate: u32, input: &mut Input<'_>) -> Option<ProtocolViolation> {
     let Stage { memory, hostile, layout } = stage;
     HostLane::announce(memory, layout, 1).expect("the layout fits");
     let mut worker = match WorkerLane::open(hostile, layout, MAX, 2) {
         Ok(worker) => worker,
-        Err(LaneError::Violation(_)) => return,
+        Err(LaneError::Violation(violation)) => return Some(violation),
         Err(other) => panic!("{other}"),
     };
     // What the worker has accepted it may have been told in a tampered header.
@@ -283,6 +290,7 @@ fn watch_worker(stage: &Stage, rate: u32, input: &mut Input<'_>) {
         }
         stage.hold_accesses(size, before);
     });
+    first
 }
 
 /// A payload that was received is one that may cross, within the limit. Its bytes are private: the type says so.
@@ -373,4 +381,42 @@ fn of_words(file: &File) -> Seed {
     output.byte(8).byte(requests).byte(0).byte(at).word(bits(json, name)).byte(1);
     (0..29).for_each(|_| submit(&mut output));
     Seed::of_vector(file, output.byte(3).byte(5).done())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seeds that show nothing are none.
+    #[test]
+    fn what_the_vectors_reject_is_seen_by_the_party_under_watch() {
+        let mut shown = 0;
+        for (kind, seed) in [
+            ("slot", of_line as fn(&File) -> Seed),
+            ("sender", of_words),
+            ("receiver", of_words),
+            ("arena", of_words),
+        ] {
+            for file in of_kind(kind).iter().filter(|file| file.json["error"].is_string()) {
+                let found = run(&seed(file).bytes).map(|violation| violation.name());
+                // Limits and toggle words of the vector may be within those of this lane.
+                if found == Some(text(&file.json, "error")) {
+                    shown += 1;
+                } else {
+                    println!("{}: {found:?}", file.path);
+                }
+            }
+        }
+        println!("{shown} of them are shown");
+        assert!(shown > 60, "{shown}");
+    }
+
+    #[test]
+    fn the_scripts_of_the_traces_have_no_violation() {
+        for file in folder("trace") {
+            for seed in [false, true].into_iter().filter_map(|host| of_trace(&file, host)) {
+                assert_eq!(run(&seed.bytes), None, "{}", seed.name);
+            }
+        }
+    }
 }

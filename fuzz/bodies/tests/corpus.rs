@@ -8,7 +8,7 @@ use std::path::Path;
 
 const SEED: u64 = 0x6b6e_6974;
 /// Inputs for each target besides those that are kept.
-const CHANGES: u32 = 3000;
+const CHANGES: u32 = 10_000;
 
 /// Names the input when a body fails.
 struct Name<'a> {
@@ -76,7 +76,7 @@ macro_rules! tests {
 }
 
 tests! {
-    header slot_header payload_decode payload_round_trip mailbox arena segment negotiation boot
+    header slot_header payload_decode payload_round_trip memory mailbox arena segment negotiation boot
     control_channel host_lane
 }
 

@@ -3,10 +3,14 @@
 
 mod arena;
 mod hostile_arena;
+mod hostile_mailbox;
 mod mailbox;
 
 pub use arena::{ArenaOp, Then, run_arena};
 pub use hostile_arena::{HostileArenaOp, HostileArenaSeen, run_hostile_arena};
+pub use hostile_mailbox::{
+    HostileReceiverOp, HostileSenderOp, run_hostile_receiver, run_hostile_sender,
+};
 pub use mailbox::{MailboxOp, run_mailbox};
 
 /// `len` bytes that tell which message they belong to.

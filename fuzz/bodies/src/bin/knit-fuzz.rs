@@ -41,8 +41,7 @@ fn run(arguments: &[&str]) -> io::Result<ExitCode> {
             }
         }
         ["--unpack", name, folder] => {
-            let count = corpus::unpack(known(name)?, Path::new(folder))?;
-            println!("{name}: {count} inputs in {folder}");
+            corpus::unpack(known(name)?, Path::new(folder))?;
         }
         ["--run", name, ref files @ ..] => {
             let target = known(name)?;
