@@ -201,13 +201,12 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use alloc::string::String;
-    use std::println;
 
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
     use serde_core::de::IgnoredAny;
 
     use super::*;
+    use crate::seeded;
 
     fn document(text: &str) -> Result<&str, JsonFault> {
         let mut cursor = Cursor::new(text);
@@ -228,14 +227,7 @@ mod tests {
 
     #[test]
     fn accepts_what_serde_json_accepts() {
-        const SEED: u64 = 0x6B6E_6974;
-        println!("seed {SEED:#x}");
-        let config = ProptestConfig {
-            cases: 20_000,
-            rng_seed: RngSeed::Fixed(SEED),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        };
+        let config = seeded::config(20_000);
         let pieces = [
             "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"a\":", "\\", "\\u00e9", "\\ud800",
             "\\n", "\\x", "0", "-", "12", ".5", "e+7", "E", "true", "false", "nul", "null", " ",

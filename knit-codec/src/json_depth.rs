@@ -169,12 +169,11 @@ mod tests {
     use alloc::string::String;
     use alloc::vec;
     use alloc::vec::Vec;
-    use std::println;
 
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     use super::*;
+    use crate::seeded;
 
     /// The counting steps alone.
     fn by_bytes(text: &[u8], limit: u32) -> Result<(), JsonFault> {
@@ -183,14 +182,7 @@ mod tests {
 
     #[test]
     fn blocks_count_as_bytes_do() {
-        const SEED: u64 = 0x6B6E_6974;
-        println!("seed {SEED:#x}");
-        let config = ProptestConfig {
-            cases: 4000,
-            rng_seed: RngSeed::Fixed(SEED),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        };
+        let config = seeded::config(4000);
         // What decides, in every mixture, between what does not.
         let alphabets = ["\"\\[]{}a", "[{]}", "[]a", "\"[a", "[[[{\"\"a", "\\\"a]", "é[\"}"];
         let text = (0..alphabets.len(), prop::collection::vec(any::<u16>(), 0..400)).prop_map(

@@ -178,20 +178,14 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     use super::*;
     use crate::json_cursor::Cursor;
+    use crate::seeded;
 
     #[test]
     fn strings_are_read_and_written_as_serde_json_does() {
-        const SEED: u64 = 0x6B6E_6974;
-        let config = ProptestConfig {
-            cases: 4000,
-            rng_seed: RngSeed::Fixed(SEED),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        };
+        let config = seeded::config(4000);
         let text = prop_oneof![".{0,40}", "[\\x00-\\x7f]{0,60}", "[\"\\\\\n\u{1f}aé😀]{0,40}"];
         proptest!(config, |(text in text)| {
             let mut written = String::new();

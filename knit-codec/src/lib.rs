@@ -73,6 +73,8 @@ mod num_bigint;
 mod number;
 mod payload;
 mod reply;
+#[cfg(test)]
+mod seeded;
 mod shared_buffer;
 mod symbol;
 mod text;

@@ -62,12 +62,11 @@ const SAMPLE_BYTES: usize = 64;
 #[cfg(test)]
 mod tests {
     use alloc::vec;
-    use std::println;
 
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     use super::*;
+    use crate::seeded;
 
     /// What the standard library says of the same bytes.
     fn hold(bytes: &[u8]) {
@@ -108,14 +107,7 @@ mod tests {
 
     #[test]
     fn random_bytes_are_judged_as_by_the_standard_library() {
-        const SEED: u64 = 0x6B6E_6974;
-        println!("seed {SEED:#x}");
-        let config = ProptestConfig {
-            cases: 4000,
-            rng_seed: RngSeed::Fixed(SEED),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        };
+        let config = seeded::config(4000);
         // Text with some bytes put in place of others, at lengths around those that decide.
         let text = prop_oneof![
             prop::collection::vec(any::<u8>(), 0..200),

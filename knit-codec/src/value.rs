@@ -118,12 +118,13 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
-impl Value {
-    /// Encodes what a header line does not carry in full: it is apart so that the rest stays short.
-    #[inline(never)]
-    fn encode_bytes(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
+impl Encode for Value {
+    fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
         match self {
-            Self::Undefined | Self::Null | Self::Bool(_) | Self::Number(_) => self.encode(limits),
+            Self::Undefined => Ok(Payload::bare(Tag::UNDEFINED)),
+            Self::Null => Ok(Payload::bare(Tag::NULL)),
+            Self::Bool(value) => value.encode(limits),
+            Self::Number(value) => value.encode(limits),
             Self::BigInt(value) => value.encode(limits),
             Self::String(value) => value.encode(limits),
             Self::Symbol(value) => value.encode(limits),
@@ -145,11 +146,33 @@ impl Value {
         }
     }
 
-    /// Decodes what a header line does not carry in full.
-    #[inline(never)]
-    fn decode_bytes(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
+    fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
+        match self {
+            Self::BigInt(value) => value.encode_owned(limits),
+            Self::String(value) => value.encode_owned(limits),
+            Self::Symbol(value) => value.encode_owned(limits),
+            Self::Json(text) => JsonText(text).encode_owned(limits),
+            Self::Bytes(value) => value.encode_owned(limits),
+            Self::ArrayBuffer(value) => value.encode_owned(limits),
+            Self::NodeBuffer(value) => value.encode_owned(limits),
+            Self::DataView(value) => value.encode_owned(limits),
+            other => other.encode(limits).map(Payload::into_owned),
+        }
+    }
+}
+
+impl Decode for Value {
+    fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
         let tag = payload.tag();
+        if let Some(number) = number::float(&payload) {
+            admit(&payload, limits)?;
+            // One NaN for all.
+            return Ok(Self::Number(if number.is_nan() { f64::NAN } else { number }));
+        }
         match tag {
+            Tag::UNDEFINED => admit(&payload, limits).map(|()| Self::Undefined),
+            Tag::NULL => admit(&payload, limits).map(|()| Self::Null),
+            Tag::TRUE | Tag::FALSE => bool::decode(payload, limits).map(Self::Bool),
             Tag::BIGINT_I64 => BigInt::decode(payload, limits).map(Self::BigInt),
             Tag::STRING_INLINE | Tag::STRING_ARENA => {
                 String::decode(payload, limits).map(Self::String)
@@ -176,50 +199,6 @@ impl Value {
                 Envelope::decode(payload, limits).map(Box::new).map(Self::Envelope)
             }
             other => Err(refusal(Self::expected(), other)),
-        }
-    }
-}
-
-impl Encode for Value {
-    #[inline]
-    fn encode(&self, limits: &Limits) -> Result<Payload<'_>, EncodeError> {
-        match self {
-            Self::Undefined => Ok(Payload::bare(Tag::UNDEFINED)),
-            Self::Null => Ok(Payload::bare(Tag::NULL)),
-            Self::Bool(value) => value.encode(limits),
-            Self::Number(value) => value.encode(limits),
-            _ => self.encode_bytes(limits),
-        }
-    }
-
-    fn encode_owned(self, limits: &Limits) -> Result<Payload<'static>, EncodeError> {
-        match self {
-            Self::BigInt(value) => value.encode_owned(limits),
-            Self::String(value) => value.encode_owned(limits),
-            Self::Symbol(value) => value.encode_owned(limits),
-            Self::Json(text) => JsonText(text).encode_owned(limits),
-            Self::Bytes(value) => value.encode_owned(limits),
-            Self::ArrayBuffer(value) => value.encode_owned(limits),
-            Self::NodeBuffer(value) => value.encode_owned(limits),
-            Self::DataView(value) => value.encode_owned(limits),
-            other => other.encode(limits).map(Payload::into_owned),
-        }
-    }
-}
-
-impl Decode for Value {
-    #[inline]
-    fn decode(payload: Payload<'_>, limits: &Limits) -> Result<Self, DecodeError> {
-        if let Some(number) = number::float(&payload) {
-            admit(&payload, limits)?;
-            // One NaN for all.
-            return Ok(Self::Number(if number.is_nan() { f64::NAN } else { number }));
-        }
-        match payload.tag() {
-            Tag::UNDEFINED => admit(&payload, limits).map(|()| Self::Undefined),
-            Tag::NULL => admit(&payload, limits).map(|()| Self::Null),
-            Tag::TRUE | Tag::FALSE => bool::decode(payload, limits).map(Self::Bool),
-            _ => Self::decode_bytes(payload, limits),
         }
     }
 
