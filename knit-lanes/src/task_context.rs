@@ -20,8 +20,8 @@ impl<'w> TaskContext<'w> {
         Self { abort: signal.map(|signal| (aborts, signal)), lane }
     }
 
-    /// Whether the caller does not want the answer any more: it has aborted the call, its handle is gone, or the
-    /// call's time is over. A task that takes long looks at it now and then, and ends early: until it
+    /// Whether the caller does not want the answer any more: it has aborted the call, dropped a handle that
+    /// aborts then, or the call's time is over. A task that takes long looks at it now and then, and ends early: until it
     /// does, its worker takes no other call. One load from memory that is in the cache.
     #[inline]
     #[must_use]
