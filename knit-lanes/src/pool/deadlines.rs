@@ -30,9 +30,9 @@ struct Entry {
 impl Entry {
     /// Whether nothing has to happen any more.
     fn is_over(&self) -> bool {
-        // A call that was given up is done, and with its lane until the answer has come.
         match self.due {
             Due::Expire(_) => self.call.upgrade().is_none_or(|call| call.is_done()),
+            // A call that was given up is done, and its lane has it until the answer comes.
             Due::Kill(_) => self.call.strong_count() == 0,
         }
     }
@@ -61,11 +61,16 @@ impl Eq for Entry {}
 /// The deadlines of a pool, earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    heap: Mutex<BinaryHeap<Reverse<Entry>>>,
+    heap: Mutex<Heap>,
     /// Length of the heap, for a look without the lock.
     len: AtomicUsize,
-    /// Entries from which on the heap is rid of what is over.
-    crowded: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Heap {
+    entries: BinaryHeap<Reverse<Entry>>,
+    /// Entries from which on it is rid of what is over.
+    crowded: usize,
 }
 
 /// Fewest entries that are looked through for what is over.
@@ -75,13 +80,14 @@ impl Deadlines {
     /// Adds one. Returns whether it is the next one: then the driver may sleep for too long.
     pub(super) fn add(&self, at: Instant, due: Due, call: Weak<CallState>) -> bool {
         let mut heap = self.lock();
-        if heap.len() >= self.crowded.load(Ordering::Relaxed).max(FEW) {
-            heap.retain(|Reverse(entry)| !entry.is_over());
-            self.crowded.store(heap.len() * 2, Ordering::Relaxed);
+        let Heap { entries, crowded } = &mut *heap;
+        if entries.len() >= FEW.max(*crowded) {
+            entries.retain(|Reverse(entry)| !entry.is_over());
+            *crowded = entries.len() * 2;
         }
-        let is_next = heap.peek().is_none_or(|Reverse(next)| at < next.at);
-        heap.push(Reverse(Entry { at, due, call }));
-        self.len.store(heap.len(), Ordering::Relaxed);
+        let is_next = entries.peek().is_none_or(|Reverse(next)| at < next.at);
+        entries.push(Reverse(Entry { at, due, call }));
+        self.len.store(entries.len(), Ordering::Relaxed);
         is_next
     }
 
@@ -98,7 +104,7 @@ impl Deadlines {
         }
         let mut heap = self.lock();
         self.drop_what_is_over(&mut heap);
-        heap.peek().map(|Reverse(next)| next.at.saturating_duration_since(Instant::now()))
+        heap.entries.peek().map(|Reverse(next)| next.at.saturating_duration_since(Instant::now()))
     }
 
     /// Takes what is due by now.
@@ -108,22 +114,22 @@ impl Deadlines {
         }
         let mut heap = self.lock();
         self.drop_what_is_over(&mut heap);
-        if heap.peek()?.0.at > Instant::now() {
+        if heap.entries.peek()?.0.at > Instant::now() {
             return None;
         }
-        let Reverse(entry) = heap.pop()?;
-        self.len.store(heap.len(), Ordering::Relaxed);
+        let Reverse(entry) = heap.entries.pop()?;
+        self.len.store(heap.entries.len(), Ordering::Relaxed);
         Some((entry.due, entry.call))
     }
 
-    fn drop_what_is_over(&self, heap: &mut BinaryHeap<Reverse<Entry>>) {
-        while heap.peek().is_some_and(|Reverse(entry)| entry.is_over()) {
-            heap.pop();
+    fn drop_what_is_over(&self, heap: &mut Heap) {
+        while heap.entries.peek().is_some_and(|Reverse(entry)| entry.is_over()) {
+            heap.entries.pop();
         }
-        self.len.store(heap.len(), Ordering::Relaxed);
+        self.len.store(heap.entries.len(), Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Reverse<Entry>>> {
+    fn lock(&self) -> MutexGuard<'_, Heap> {
         self.heap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
