@@ -28,8 +28,8 @@ pub enum Error {
 pub enum StartError {
     /// This process is a worker itself.
     #[error(
-        "this process is a worker of another pool ({env} is set): call `Tasks::serve_if_worker` \
-         before starting a pool",
+        "this is a worker of another pool ({env} is set, or it is a worker thread): call \
+         `Tasks::serve_if_worker` before starting a pool, or allow it with `Builder::inside_worker`",
         env = crate::BOOT_ENV
     )]
     InsideWorker,
@@ -126,6 +126,9 @@ fn boot_hint(exit: WorkerExit) -> &'static str {
         WorkerExit::Code(0) => ": does its `main` call `Tasks::serve_if_worker`?",
         WorkerExit::Code(crate::EXIT_BOOT_FAILED) => {
             ": it could not attach to its segment, see its standard error"
+        }
+        WorkerExit::Code(crate::EXIT_WARM_UP_FAILED) => {
+            ": its warm-up failed, see its standard error"
         }
         _ => "",
     }

@@ -127,7 +127,7 @@ pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};
 pub use tasks::{Task, Tasks, UnknownTask};
 pub use transfer::SendError;
-pub use worker::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION};
+pub use worker::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, EXIT_WARM_UP_FAILED};
 pub use worker_lane::{Request, WorkerLane};
 
 pub use knit_codec as codec;

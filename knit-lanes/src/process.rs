@@ -27,6 +27,8 @@ pub enum WorkerExit {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// It is a thread that did not end in time, and was let go of: it ends as soon as its task returns.
+    Abandoned,
 }
 
 impl fmt::Display for WorkerExit {
@@ -34,6 +36,7 @@ impl fmt::Display for WorkerExit {
         match self {
             Self::Code(code) => write!(f, "exited with status {code}"),
             Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            Self::Abandoned => f.write_str("did not end in time and was let go of"),
         }
     }
 }

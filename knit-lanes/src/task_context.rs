@@ -2,22 +2,42 @@
 
 use core::fmt;
 use knit_ring::{AbortReceiver, Mapped, Mapping};
+use std::sync::Arc;
+
+type Aborts = AbortReceiver<Mapped<Mapping>>;
 
 /// The call that a task runs for: an argument of tasks that ask for it, see
 /// [`Tasks::add_with_context`](crate::Tasks::add_with_context).
 pub struct TaskContext<'w> {
-    abort: Option<(&'w AbortReceiver<Mapped<Mapping>>, u16)>,
+    abort: Abort<'w>,
     lane: usize,
+}
+
+/// Where it says that the answer is not wanted any more.
+enum Abort<'w> {
+    Never,
+    /// A signal of a lane.
+    Signal(&'w Arc<Aborts>, u16),
+    /// The same, for a task that outlives the function which began it.
+    Kept(Arc<Aborts>, u16),
 }
 
 impl<'w> TaskContext<'w> {
     /// The context of a call in this lane, which has this abort signal.
-    pub(crate) fn new(
-        lane: usize,
-        aborts: &'w AbortReceiver<Mapped<Mapping>>,
-        signal: Option<u16>,
-    ) -> Self {
-        Self { abort: signal.map(|signal| (aborts, signal)), lane }
+    #[inline]
+    pub(crate) fn of_worker(lane: usize, aborts: &'w Arc<Aborts>, signal: Option<u16>) -> Self {
+        let abort = signal.map_or(Abort::Never, |signal| Abort::Signal(aborts, signal));
+        Self { abort, lane }
+    }
+
+    /// The same for a task that keeps it.
+    pub(crate) fn detached(&self) -> TaskContext<'static> {
+        let abort = match &self.abort {
+            Abort::Never => Abort::Never,
+            Abort::Signal(aborts, signal) => Abort::Kept(Arc::clone(aborts), *signal),
+            Abort::Kept(aborts, signal) => Abort::Kept(Arc::clone(aborts), *signal),
+        };
+        TaskContext { abort, lane: self.lane }
     }
 
     /// Whether the caller does not want the answer any more: it has aborted the call, dropped a handle that
@@ -26,7 +46,11 @@ impl<'w> TaskContext<'w> {
     #[inline]
     #[must_use]
     pub fn is_aborted(&self) -> bool {
-        self.abort.is_some_and(|(aborts, signal)| aborts.is_set(signal))
+        match &self.abort {
+            Abort::Never => false,
+            Abort::Signal(aborts, signal) => aborts.is_set(*signal),
+            Abort::Kept(aborts, signal) => aborts.is_set(*signal),
+        }
     }
 
     /// The same, for `?`.
@@ -48,8 +72,7 @@ impl<'w> TaskContext<'w> {
 
 impl fmt::Debug for TaskContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signal = self.abort.map(|(_, signal)| signal);
-        f.debug_struct("TaskContext").field("lane", &self.lane).field("signal", &signal).finish()
+        f.debug_struct("TaskContext").field("lane", &self.lane).finish_non_exhaustive()
     }
 }
 

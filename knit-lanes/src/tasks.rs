@@ -2,7 +2,9 @@
 
 use crate::TaskContext;
 use crate::error::{StartError, TaskFailure};
+use crate::worker::{Running, block_on};
 use core::fmt;
+use core::future::Future;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -22,7 +24,11 @@ const MAX_TASKS: usize = 1 << 16;
 pub struct Tasks {
     entries: Vec<Entry>,
     table: Table,
+    warm_up: Vec<WarmUp>,
 }
+
+/// What a worker does before it says that it is ready, and why it could not.
+type WarmUp = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 struct Entry {
     name: String,
@@ -30,11 +36,28 @@ struct Entry {
 }
 
 /// A task with its types erased: payload in, payload out.
-type Runner = Box<dyn Fn(&TaskContext<'_>, Payload<'static>, &Limits) -> Outcome + Send + Sync>;
+enum Runner {
+    /// A function.
+    Call(Box<Function>),
+    /// A function that returns a future.
+    Begin(Box<AsyncFunction>),
+}
+
+type Function = dyn Fn(&TaskContext<'_>, Payload<'static>, &Limits) -> Outcome + Send + Sync;
+type AsyncFunction =
+    dyn Fn(TaskContext<'static>, Payload<'static>, Limits) -> Running + Send + Sync;
 
 /// What a task came to: its value, or its error value and how it failed.
 /// Errors are boxed: they are large and rare.
 pub(crate) type Outcome = Result<Payload<'static>, Box<(TaskFailure, ErrorValue)>>;
+
+/// Why a task that has just begun has no value.
+pub(crate) enum NotYet {
+    /// It failed.
+    Failed(Box<(TaskFailure, ErrorValue)>),
+    /// It is a future, to be polled.
+    Running(Running),
+}
 
 /// Tells handles of one table from those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,29 +123,111 @@ impl Tasks {
         R: Reply,
     {
         let run = move |context: &TaskContext<'_>, payload: Payload<'static>, limits: &Limits| {
-            if context.is_aborted() {
-                let text = "the call was aborted before its task began".to_owned();
-                return Err(failed(TaskFailure::Aborted, text));
-            }
             // Decoding and encoding may run the user's code too.
-            let run = || {
-                let argument = In::decode(payload, limits).map_err(|error| {
-                    let text = format!("the argument is not {}: {error}", In::expected());
-                    failed(TaskFailure::Argument, text)
-                })?;
-                task(context, argument).reply(limits).map_err(|error| match error {
-                    ReplyError::Rejected(error) => Box::new((TaskFailure::Returned, error)),
-                    error => failed(TaskFailure::Result, error.to_string()),
-                })
-            };
-            catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-                let error = ErrorValue::from_panic(&*panic);
-                // Its own drop may panic again, outside of any net.
-                core::mem::forget(panic);
-                Err(Box::new((TaskFailure::Panicked, error)))
+            caught(|| {
+                let argument = argument(context, payload, limits)?;
+                reply(task(context, argument), limits)
             })
         };
-        self.push(name.into(), Some(Box::new(run)))
+        self.push(name.into(), Some(Runner::Call(Box::new(run))))
+    }
+
+    /// Adds a task that is an async function. While its future waits, its worker serves other calls: up to 32 of them
+    /// run in turns on the worker's thread. The future of a call that is aborted, or whose time is over, is dropped.
+    ///
+    /// The worker polls the future when its waker is woken, from any thread. It brings no timers and no input or output:
+    /// with tokio, for instance, enter a multi-threaded runtime (`let _guard = runtime.enter();`) before
+    /// [`Tasks::serve_if_worker`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_lanes::Tasks;
+    ///
+    /// async fn double(n: f64) -> f64 {
+    ///     2.0 * std::future::ready(n).await
+    /// }
+    ///
+    /// let mut tasks = Tasks::new();
+    /// let double = tasks.add_async("double", double);
+    /// ```
+    pub fn add_async<In, Fut>(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Fn(In) -> Fut + Send + Sync + 'static,
+    ) -> Task<In, <Fut::Output as Reply>::Value>
+    where
+        In: Decode,
+        Fut: Future<Output: Reply> + 'static,
+    {
+        self.add_async_with_context(name, move |_, argument| task(argument))
+    }
+
+    /// Adds an async task that wants to know of the call it runs for. The context is worth asking until the task has ended;
+    /// after that it may speak of another call.
+    pub fn add_async_with_context<In, Fut>(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Fn(TaskContext<'static>, In) -> Fut + Send + Sync + 'static,
+    ) -> Task<In, <Fut::Output as Reply>::Value>
+    where
+        In: Decode,
+        Fut: Future<Output: Reply> + 'static,
+    {
+        let begin =
+            move |context: TaskContext<'static>, payload: Payload<'static>, limits: Limits| {
+                let mut future = None;
+                let failed = caught(|| {
+                    let argument = argument(&context, payload, &limits)?;
+                    future = Some(task(context, argument));
+                    Ok(())
+                });
+                let running: Running = match (failed, future) {
+                    (Err(failed), _) => Box::pin(core::future::ready(Err(failed))),
+                    (Ok(()), future) => Box::pin(async move {
+                        let Some(future) = future else { unreachable!("the task was called") };
+                        reply(future.await, &limits)
+                    }),
+                };
+                running
+            };
+        self.push(name.into(), Some(Runner::Begin(Box::new(begin))))
+    }
+
+    /// Adds something that each worker does before it says that it is ready, in the order of these calls: load a model, fill a
+    /// cache. When it fails, its text goes to standard error and the worker does not start: the pool's
+    /// `start` ends with `StartError::Exited` and the status [`EXIT_WARM_UP_FAILED`](crate::EXIT_WARM_UP_FAILED).
+    /// It counts towards [`Builder::ready_timeout`](crate::Builder::ready_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use knit_lanes::Tasks;
+    /// use std::sync::OnceLock;
+    ///
+    /// static WORDS: OnceLock<Vec<String>> = OnceLock::new();
+    ///
+    /// let mut tasks = Tasks::new();
+    /// tasks.warm_up(|| -> std::io::Result<()> {
+    ///     let text = std::fs::read_to_string("/etc/hostname")?;
+    ///     WORDS.get_or_init(|| text.split_whitespace().map(str::to_owned).collect());
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn warm_up<E: fmt::Display>(
+        &mut self,
+        warm_up: impl Fn() -> Result<(), E> + Send + Sync + 'static,
+    ) {
+        self.warm_up.push(Box::new(move || warm_up().map_err(|error| error.to_string())));
+    }
+
+    pub(crate) fn run_warm_up(&self) -> Result<(), String> {
+        self.warm_up.iter().try_for_each(|warm_up| warm_up())
+    }
+
+    /// Whether any task is a future.
+    pub(crate) fn has_futures(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.run, Some(Runner::Begin(_))))
     }
 
     /// Adds a task that only workers of another program have.
@@ -275,7 +380,7 @@ pub(crate) struct Bound<'t> {
 }
 
 impl Bound<'_> {
-    /// Runs the task with this index. Never unwinds.
+    /// Runs the task with this index to its end. Never unwinds.
     #[inline]
     pub(crate) fn run(
         &self,
@@ -284,9 +389,27 @@ impl Bound<'_> {
         payload: Payload<'static>,
         limits: &Limits,
     ) -> Outcome {
+        self.begin(context, function, payload, limits).or_else(|not_yet| match not_yet {
+            NotYet::Failed(failed) => Err(failed),
+            NotYet::Running(future) => block_on(future),
+        })
+    }
+
+    /// Runs the task with this index to its end, or begins it if it is a future. Never unwinds.
+    #[inline]
+    pub(crate) fn begin(
+        &self,
+        context: &TaskContext<'_>,
+        function: u16,
+        payload: Payload<'static>,
+        limits: &Limits,
+    ) -> Result<Payload<'static>, NotYet> {
         match self.runners.get(usize::from(function)) {
-            Some(Some(run)) => run(context, payload, limits),
-            found => Err(self.unknown(function, found.is_some())),
+            Some(Some(Runner::Call(run))) => run(context, payload, limits).map_err(NotYet::Failed),
+            Some(Some(Runner::Begin(begin))) => {
+                Err(NotYet::Running(begin(context.detached(), payload, *limits)))
+            }
+            found => Err(NotYet::Failed(self.unknown(function, found.is_some()))),
         }
     }
 
@@ -302,6 +425,45 @@ impl Bound<'_> {
         };
         failed(TaskFailure::Unknown, text)
     }
+}
+
+/// The argument of a call that is still wanted.
+#[inline]
+fn argument<In: Decode>(
+    context: &TaskContext<'_>,
+    payload: Payload<'static>,
+    limits: &Limits,
+) -> Result<In, Box<(TaskFailure, ErrorValue)>> {
+    if context.is_aborted() {
+        let text = "the call was aborted before its task began".to_owned();
+        return Err(failed(TaskFailure::Aborted, text));
+    }
+    In::decode(payload, limits).map_err(|error| {
+        let text = format!("the argument is not {}: {error}", In::expected());
+        failed(TaskFailure::Argument, text)
+    })
+}
+
+/// What a task returned, as a payload.
+#[inline]
+fn reply<R: Reply>(value: R, limits: &Limits) -> Outcome {
+    value.reply(limits).map_err(|error| match error {
+        ReplyError::Rejected(error) => Box::new((TaskFailure::Returned, error)),
+        error => failed(TaskFailure::Result, error.to_string()),
+    })
+}
+
+/// A panic is a failure.
+#[inline]
+fn caught<T>(
+    run: impl FnOnce() -> Result<T, Box<(TaskFailure, ErrorValue)>>,
+) -> Result<T, Box<(TaskFailure, ErrorValue)>> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let error = ErrorValue::from_panic(&*panic);
+        // Its own drop may panic again, outside of any net.
+        core::mem::forget(panic);
+        Err(Box::new((TaskFailure::Panicked, error)))
+    })
 }
 
 #[cold]

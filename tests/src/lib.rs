@@ -16,6 +16,7 @@
 //! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
 
+pub mod async_tasks;
 mod crash;
 pub mod differential;
 mod explore;

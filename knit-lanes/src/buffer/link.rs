@@ -93,6 +93,11 @@ impl Link {
         Some(Self::new(Socket::inherited()?, limit))
     }
 
+    /// The side of a worker that was handed its end.
+    pub(crate) fn over(end: OwnedFd, limit: u32) -> Arc<Self> {
+        Self::new(end.into(), limit)
+    }
+
     fn new(socket: Socket, limit: u32) -> Arc<Self> {
         let (active, stale) = (AtomicU32::new(0), AtomicU32::new(0));
         Arc::new(Self { socket, limit, active, stale, state: Mutex::default() })

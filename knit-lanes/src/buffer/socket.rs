@@ -27,7 +27,6 @@ const DESCRIPTORS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Socket(OwnedFd);
 
-#[cfg(test)]
 impl From<OwnedFd> for Socket {
     fn from(end: OwnedFd) -> Self {
         Self(end)

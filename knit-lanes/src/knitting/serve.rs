@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How much longer a worker spins while its host says that it is at work. Upstream spins as long as the
@@ -87,7 +88,7 @@ fn asks_for_version(arguments: impl Iterator<Item = OsString>) -> bool {
 struct Worker<'t> {
     ends: WorkerEnds<Memory, SharedArenaReceiver<Memory>>,
     signals: Signals<Memory>,
-    aborts: AbortReceiver<Memory>,
+    aborts: Arc<AbortReceiver<Memory>>,
     tasks: Bound<'t>,
     /// Of arguments and results.
     limits: Limits,
@@ -116,7 +117,7 @@ impl<'t> Worker<'t> {
         Ok(Self {
             // A host takes an encoding that failed back by flips of the free word.
             ends: ends.freeing_by_flips(),
-            aborts: AbortReceiver::new(&memory, layout.region(Region::AbortBits))?,
+            aborts: Arc::new(AbortReceiver::new(&memory, layout.region(Region::AbortBits))?),
             tasks: tasks.bind(boot.names().to_vec()),
             // Upstream's limit is for what is in a payload region: a slot may hold the head of an envelope
             // besides, or text where that limit is lower.
@@ -173,7 +174,7 @@ impl<'t> Worker<'t> {
         if abort.is_some_and(|signal| self.aborts.is_set(signal)) {
             return self.reject(call, TaskFailure::Returned, &ErrorValue::new("Error", ABORTED));
         }
-        let context = TaskContext::new(0, &self.aborts, abort);
+        let context = TaskContext::of_worker(0, &self.aborts, abort);
         let value = match self.tasks.run(&context, function, payload, &self.limits) {
             Ok(value) => value,
             Err(failed) => return self.reject(call, failed.0, &failed.1),

@@ -9,7 +9,7 @@ use crate::process::Program;
 use crate::tasks::Tasks;
 use core::time::Duration;
 use knit_codec::Limits;
-use knit_proto::{Direction, Geometry, SLOTS};
+use knit_proto::{Direction, Geometry, LaneKind, SLOTS};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -17,7 +17,11 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `start`"]
 pub struct Builder {
-    pub(super) processes: usize,
+    /// How many were asked for.
+    processes: Option<usize>,
+    threads: usize,
+    /// Whether a worker may start the pool.
+    pub(super) inside_worker: bool,
     pub(super) balancer: Balancer,
     pub(super) queue_limit: usize,
     pub(super) program: Option<Program>,
@@ -36,7 +40,9 @@ impl Default for Builder {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            processes: cores,
+            processes: None,
+            threads: 0,
+            inside_worker: false,
             balancer: Balancer::default(),
             queue_limit: usize::MAX,
             program: None,
@@ -55,9 +61,38 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How many worker processes. Default: one for each core that this thread may run on.
+    /// How many workers are processes. Default: one for each core that this thread may run on, or none
+    /// when the pool has [threads](Self::threads).
     pub fn processes(mut self, count: usize) -> Self {
-        self.processes = count;
+        self.processes = Some(count);
+        self
+    }
+
+    /// How many workers are threads of this process. They serve the same tasks through a segment of their own, and start in
+    /// microseconds, but share the fate of this process: a task that aborts or corrupts memory takes it along. A thread cannot be killed.
+    /// Where a process would be, it is let go of ([`WorkerExit::Abandoned`](crate::WorkerExit::Abandoned)): its calls fail, another thread takes its
+    /// place, and it ends when its task returns. Their lanes come after those of processes. Default: none.
+    ///
+    /// ```
+    /// use knit_lanes::{Pool, Tasks};
+    ///
+    /// # fn main() -> knit_lanes::Result<()> {
+    /// let mut tasks = Tasks::new();
+    /// let square = tasks.add("square", |n: f64| n * n);
+    /// let pool = Pool::builder().threads(2).start(tasks)?;
+    /// assert_eq!(pool.call(square, 3.0).wait()?, 9.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn threads(mut self, count: usize) -> Self {
+        self.threads = count;
+        self
+    }
+
+    /// Whether the pool may be started in a worker of another one, from a task. A task that starts a pool for each call starts
+    /// processes without end, so this is refused by default, with `StartError::InsideWorker`.
+    pub fn inside_worker(mut self, allowed: bool) -> Self {
+        self.inside_worker = allowed;
         self
     }
 
@@ -148,13 +183,24 @@ impl Builder {
     ///
     /// The first thing that went wrong; the workers that had started are ended.
     pub fn start(self, tasks: Tasks) -> Result<Pool, Error> {
-        Ok(Pool::start(&self, &tasks)?)
+        Ok(Pool::start(&self, tasks)?)
+    }
+
+    /// What runs the worker of each lane.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = LaneKind> {
+        let processes = match self.processes {
+            Some(count) => count,
+            None if self.threads > 0 => 0,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let repeat = |kind, count| core::iter::repeat_n(kind, count);
+        repeat(LaneKind::Process, processes).chain(repeat(LaneKind::Thread, self.threads))
     }
 
     /// The geometry of every lane, once all settings are known to work.
     pub(super) fn check(&self) -> Result<Geometry, StartError> {
         let refuse = |setting, problem| Err(StartError::Setting { setting, problem });
-        if self.processes == 0 {
+        if self.kinds().next().is_none() {
             return Err(StartError::NoWorkers);
         }
         let geometry = match Geometry::new(self.arena, self.arena, SLOTS) {

@@ -4,16 +4,17 @@ mod buffers;
 mod given_up;
 
 use super::call::{CallState, Outcome, Wakes, outcome};
+use super::incarnation::Ender;
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
 use crate::error::{CallError, StartError};
-use crate::process::{Killer, WorkerExit};
+use crate::process::WorkerExit;
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use knit_proto::{Features, Layout, SLOTS};
+use knit_proto::{Features, LaneKind, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -30,6 +31,7 @@ pub(super) const GLANCES_PER_LOCK: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) index: usize,
+    pub(super) kind: LaneKind,
     pub(super) turn: Turn,
     /// What threads sleep on: the worker's bell, and a word of this process that is rung when the
     /// phase changes.
@@ -48,8 +50,8 @@ struct Core {
     phase: Phase,
     /// The shared buffers that this worker and the host have from each other; there while it lives.
     link: Option<Arc<Link>>,
-    /// Ends the worker's process; there while it lives.
-    worker: Option<(u32, Killer)>,
+    /// The worker's process id, if it is a process, and what ends it; there while it lives.
+    worker: Option<(Option<u32>, Ender)>,
     /// Whether this worker has ever taken calls.
     was_open: bool,
     /// The calls that are with the worker, by their place.
@@ -118,9 +120,10 @@ pub(super) struct Ended {
 }
 
 impl Lane {
-    pub(super) fn new(index: usize) -> Self {
+    pub(super) fn new(index: usize, kind: LaneKind) -> Self {
         Self {
             index,
+            kind,
             turn: Turn::default(),
             bell: FutexPair::default(),
             core: Mutex::new(Core {
@@ -255,13 +258,13 @@ impl Lane {
         memory: Memory,
         layout: Layout,
         link: Arc<Link>,
-        pid: u32,
-        killer: Killer,
+        pid: Option<u32>,
+        ender: Ender,
     ) {
         let mut core = self.lock();
         core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
-        core.worker = Some((pid, killer));
+        core.worker = Some((pid, ender));
         core.was_open = false;
         // Release: whoever sees it finds the phase behind the lock.
         self.starting.store(1, Ordering::Release);
@@ -352,11 +355,11 @@ impl Lane {
         waited.unwrap_or_else(PoisonError::into_inner).0.kill();
     }
 
-    /// Process id of the worker, while it takes calls.
+    /// Process id of the worker, while it is a process and takes calls.
     pub(super) fn worker_id(&self) -> Option<u32> {
         let core = self.lock();
         let open = matches!(core.phase, Phase::Open(_));
-        core.worker.as_ref().filter(|_| open).map(|(pid, _)| *pid)
+        core.worker.as_ref().filter(|_| open).and_then(|(pid, _)| *pid)
     }
 
     /// How many calls are with the worker.
@@ -554,8 +557,8 @@ impl Core {
     }
 
     fn kill(&self) {
-        if let Some((_, killer)) = &self.worker {
-            killer.kill();
+        if let Some((_, ender)) = &self.worker {
+            ender.end();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The runtime: worker processes, calls, waiting, restarts.
+//! The runtime: workers, calls, waiting, restarts.
 //!
 //! Who does what:
 //!
@@ -12,14 +12,15 @@
 //!   looks at every lane now and then; with no call under way it sleeps.
 //! - The driver also keeps the deadlines: calls with a timeout, and workers that do not let go of a call
 //!   that was given up.
-//! - A *supervisor* thread for each lane starts the worker's process, sleeps until it ends, fails
-//!   the calls that were with it, and starts another one.
+//! - A *supervisor* thread for each lane starts the worker, a process or a thread, sleeps until it
+//!   ends, fails the calls that were with it, and starts another one.
 
 mod balancer;
 mod builder;
 mod call;
 mod deadlines;
 mod driver;
+mod incarnation;
 mod lane;
 mod map;
 mod shared;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// A pool of worker processes.
+/// A pool of workers: processes, threads, or both.
 ///
 /// Calls can be made from many threads at once. Workers and the pool's threads inherit the processor
 /// affinity of the thread that starts the pool. Dropping the pool waits for the calls in flight and
@@ -61,8 +62,8 @@ impl Pool {
         Builder::default()
     }
 
-    pub(crate) fn start(builder: &Builder, tasks: &Tasks) -> Result<Self, StartError> {
-        if std::env::var_os(crate::BOOT_ENV).is_some() {
+    pub(crate) fn start(builder: &Builder, tasks: Tasks) -> Result<Self, StartError> {
+        if !builder.inside_worker && is_worker() {
             return Err(StartError::InsideWorker);
         }
         let shared = Arc::new(Shared::new(builder, tasks)?);
@@ -111,7 +112,7 @@ impl Pool {
         self.shared.lanes.len()
     }
 
-    /// Process ids of the workers that are ready, one for each lane that has one.
+    /// Process ids of the worker processes that are ready, in the order of their lanes.
     #[must_use]
     pub fn worker_ids(&self) -> Vec<u32> {
         self.shared.lanes.iter().filter_map(|lane| lane.worker_id()).collect()
@@ -159,6 +160,11 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("lanes", &self.lanes()).finish_non_exhaustive()
     }
+}
+
+/// Whether this is a worker process, or a worker thread.
+fn is_worker() -> bool {
+    std::env::var_os(crate::BOOT_ENV).is_some() || crate::worker::is_worker_thread()
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

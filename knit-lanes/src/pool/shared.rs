@@ -27,6 +27,8 @@ const GRACE: Duration = Duration::from_micros(200);
 pub(super) struct Shared {
     pub(super) lanes: Vec<Lane>,
     pub(super) names: Vec<String>,
+    /// What worker threads serve.
+    pub(super) tasks: Arc<Tasks>,
     pub(super) table: Table,
     pub(super) limits: Limits,
     pub(super) geometry: Geometry,
@@ -74,14 +76,18 @@ pub(super) struct Queued {
 }
 
 impl Shared {
-    pub(super) fn new(builder: &Builder, tasks: &Tasks) -> Result<Self, StartError> {
+    pub(super) fn new(builder: &Builder, tasks: Tasks) -> Result<Self, StartError> {
         let geometry = builder.check()?;
         FutexPair::check().map_err(StartError::system("wait for several futexes at once"))?;
         let names = tasks.check()?;
+        let lanes: Vec<_> =
+            builder.kinds().enumerate().map(|(index, kind)| Lane::new(index, kind)).collect();
+        let alive = lanes.len();
         Ok(Self {
-            lanes: (0..builder.processes).map(Lane::new).collect(),
+            lanes,
             names,
             table: tasks.table(),
+            tasks: Arc::new(tasks),
             limits: builder.limits,
             geometry,
             arena_reserved: builder.arena_reserved.min(builder.arena - ARENA_DATA_AT),
@@ -101,7 +107,7 @@ impl Shared {
             queued: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
             unattended: AtomicIsize::new(0),
-            alive: AtomicUsize::new(builder.processes),
+            alive: AtomicUsize::new(alive),
             last_error: Mutex::default(),
             driver_rests: AtomicU32::new(0),
             draining: AtomicU32::new(0),

@@ -1,5 +1,6 @@
-//! Keeps a worker process in a lane: starts it, sleeps until it ends, starts another.
+//! Keeps a worker in a lane: starts it, sleeps until it ends, starts another.
 
+use super::incarnation::Incarnation;
 use super::lane::Lane;
 use super::shared::Shared;
 use crate::buffer::link::Link;
@@ -7,7 +8,7 @@ use crate::error::StartError;
 use crate::process::WorkerExit;
 use crate::{Boot, HostLane};
 use core::time::Duration;
-use knit_proto::{ExtensionBytes, Features, HeaderFields, LaneKind, Version};
+use knit_proto::{ExtensionBytes, Features, HeaderFields, Version};
 use knit_ring::{Mapping, SegmentError, create_segment};
 use std::time::Instant;
 
@@ -59,7 +60,7 @@ pub(super) fn run(shared: &Shared, index: usize) {
     shared.driver.ring_local();
 }
 
-/// One incarnation of the worker, on a segment of its own. Returns when its process has ended.
+/// One incarnation of the worker, on a segment of its own. Returns when it has ended.
 fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartError> {
     let bytes = ExtensionBytes::MIN.lane_block_at() + shared.geometry.block_bytes();
     let memory = Mapping::create(bytes).map_err(StartError::Memfd)?;
@@ -71,7 +72,7 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
             optional: Features::STAMPS.or(Features::BUFFER_HANDLES),
             epoch,
             creator: shared.creator,
-            kind: LaneKind::Process,
+            kind: lane.kind,
             geometry: shared.geometry,
             extension: ExtensionBytes::MIN,
             tasks: crate::boot::hash_names(&shared.names),
@@ -90,23 +91,23 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
         .with_new_privileges(shared.isolation.new_privileges);
     let (link, channel) = Link::pair(shared.max_buffers)
         .map_err(|errno| StartError::system("make the control channel")(errno.into()))?;
-    let segment = memory.backing().file();
-    let mut process = shared.program.start(&boot, segment, channel, &shared.isolation)?;
-    tracing::debug!(target: "lifecycle", lane = lane.index, pid = process.id(), epoch, "started");
+    let mut worker = Incarnation::start(shared, lane.kind, &memory, boot, channel)?;
+    let (pid, ender) = (worker.process_id(), worker.ender());
+    tracing::debug!(target: "lifecycle", lane = lane.index, pid, epoch, "started");
     lane.turn.replace(waiter, epoch);
-    lane.started(memory, layout, link, process.id(), process.killer());
+    lane.started(memory, layout, link, pid, ender.clone());
     shared.driver.ring_local();
     // The pool may have begun to close before it could see this process.
     if shared.is_closing() {
-        process.killer().kill();
+        ender.end();
     }
 
-    let exit = match process.wait(Some(shared.ready_timeout)) {
+    let exit = match worker.wait(Some(shared.ready_timeout)) {
         Some(exit) => exit,
-        None if lane.is_started(shared) => wait(&mut process),
+        None if lane.is_started(shared) => wait(&mut worker),
         None => {
-            process.killer().kill();
-            let exit = wait(&mut process);
+            ender.end();
+            let exit = wait(&mut worker);
             let ended = lane.ended(shared, exit);
             shared.driver.ring_local();
             // It may have become ready at the last moment.
@@ -126,6 +127,6 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
     }
 }
 
-fn wait(process: &mut crate::process::Process) -> WorkerExit {
-    process.wait(None).unwrap_or_else(|| unreachable!("a wait without end ends with the process"))
+fn wait(worker: &mut Incarnation) -> WorkerExit {
+    worker.wait(None).unwrap_or_else(|| unreachable!("a wait without end ends with the worker"))
 }

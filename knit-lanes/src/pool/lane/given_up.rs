@@ -5,6 +5,7 @@ use crate::CallId;
 use crate::error::CallError;
 use crate::pool::call::{CallState, Wakes};
 use crate::pool::shared::Shared;
+use knit_ring::{Doorbell, FutexBell};
 use std::sync::Arc;
 
 impl Lane {
@@ -21,6 +22,10 @@ impl Lane {
         let Some(id) = core.id_of(call) else { return false };
         if let Phase::Open(host) = &mut core.phase {
             host.abort(id);
+            // A worker that sleeps until a future of its own is woken does not look at signals meanwhile.
+            if host.notify() {
+                FutexBell.wake(host.bell());
+            }
         }
         call.complete(Err(Box::new(error)), &mut wakes);
         drop(core);

@@ -1,19 +1,26 @@
-//! What a worker process does: attach, serve, sleep, end.
+//! What a worker does, in a process of its own or in a thread: attach, serve, sleep, end.
+
+mod process;
+mod running;
+mod thread;
+
+pub(crate) use process::serve;
+pub(crate) use running::{Running, block_on};
+pub(crate) use thread::{ThreadEnd, WorkerThread, is_worker_thread};
 
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::buffer::link::Link;
-use crate::tasks::{Bound, Tasks};
+use crate::tasks::{Bound, NotYet, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
-use crate::{Boot, BootError, GiveError, LaneError, SendError, TaskContext, TaskFailure};
+use crate::{Boot, GiveError, LaneError, SendError, TaskContext, TaskFailure};
 use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{Features, LaneState, ProtocolViolation};
 use knit_ring::{
-    AbortReceiver, Doorbell, FutexBell, Mapped, Mapping, MemfdError, Relax, SegmentError,
-    SpinBudget, SystemClock, Waiter, attach_segment,
+    AbortReceiver, Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax, SegmentError,
+    SpinBudget, SystemClock, Ticket, Until, Waiter, Woken, attach_segment,
 };
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use running::RunningTasks;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -21,29 +28,12 @@ use std::sync::Arc;
 pub const EXIT_BOOT_FAILED: i32 = 78;
 /// Exit status of a worker whose host broke the protocol (`EX_PROTOCOL` of sysexits).
 pub const EXIT_VIOLATION: i32 = 76;
-
 /// Exit status of a worker that had no memory left even for an error value (`EX_OSERR` of sysexits).
 pub const EXIT_NO_ANSWER: i32 = 71;
+/// Exit status of a worker whose [warm-up](crate::Tasks::warm_up) failed (`EX_SOFTWARE` of sysexits).
+pub const EXIT_WARM_UP_FAILED: i32 = 70;
 
 type Memory = Mapped<Mapping>;
-
-/// Serves calls until the host closes the lane. Returns the exit status.
-pub(crate) fn serve(tasks: &Tasks) -> i32 {
-    let mut worker = match Worker::boot(tasks) {
-        Ok(worker) => worker,
-        Err(error) => {
-            complain(&error);
-            return EXIT_BOOT_FAILED;
-        }
-    };
-    match worker.run() {
-        Ok(()) => 0,
-        Err(violation) => {
-            complain(&format_args!("the host broke the protocol: {violation}"));
-            EXIT_VIOLATION
-        }
-    }
-}
 
 /// Says what went wrong on standard error. That it may be closed does not matter.
 pub(crate) fn complain(what: &dyn core::fmt::Display) {
@@ -53,77 +43,115 @@ pub(crate) fn complain(what: &dyn core::fmt::Display) {
 struct Worker<'t> {
     lane: WorkerLane<Memory>,
     waiter: Waiter<Memory>,
-    /// There when the host has a control channel, which is then descriptor 3.
+    bell: Bell,
+    /// There when the host has a control channel.
     link: Option<Arc<Link>>,
-    aborts: AbortReceiver<Memory>,
+    aborts: Arc<AbortReceiver<Memory>>,
     tasks: Bound<'t>,
+    running: RunningTasks,
     limits: Limits,
     /// Number of the lane in its pool.
     number: usize,
     spin: SpinBudget<SystemClock>,
     /// Requests since the last look at the channel.
     since_look: u32,
+    /// Tells a worker in a thread that its pool has let go of it.
+    end: Option<Arc<ThreadEnd>>,
 }
 
 /// A worker that never sleeps looks at the channel once in so many requests: buffers that the host has
 /// dropped are not kept for longer.
 const REQUESTS_PER_LOOK: u32 = 256;
 
+/// Why a worker stops before its host closes the lane.
+enum Stop {
+    Violation(ProtocolViolation),
+    /// Not even an error value could be sent.
+    NoAnswer,
+    /// The pool has let go of this worker, which is a thread.
+    Abandoned,
+}
+
+impl From<ProtocolViolation> for Stop {
+    fn from(violation: ProtocolViolation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
 impl<'t> Worker<'t> {
-    fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
-        let boot = Boot::from_env()?;
-        follow_host(&boot)?;
-        if !boot.new_privileges {
-            rustix::thread::set_no_new_privs(true)
-                .map_err(ServeError::system("give up new privileges"))?;
-        }
-        let memory = take_segment()?;
-        let layout = attach_segment(&memory)?;
+    /// Attaches to a segment, gets ready, and says so. With `bell`, threads of this process can end the worker's sleep.
+    fn open(
+        memory: &Memory,
+        boot: Boot,
+        link: impl FnOnce() -> Option<Arc<Link>>,
+        bell: Option<FutexPair>,
+        tasks: &'t Tasks,
+    ) -> Result<Self, OpenError> {
+        let layout = attach_segment(memory)?;
         let fields = layout.fields();
         if fields.epoch != boot.epoch {
-            return Err(ServeError::Epoch { segment: fields.epoch, boot: boot.epoch });
+            return Err(OpenError::Epoch { segment: fields.epoch, boot: boot.epoch });
         }
         if fields.tasks != crate::boot::hash_names(&boot.tasks) {
-            return Err(ServeError::Names);
+            return Err(OpenError::Names);
         }
-        if !fields.required.or(fields.optional).contains(Features::FUTEX_BELLS) {
-            return Err(ServeError::NoBells);
-        }
-        let waiter = WorkerLane::waiter(&memory, &layout).map_err(LaneError::from)?;
         let offered = fields.required.or(fields.optional);
-        let link = offered
-            .contains(Features::BUFFER_HANDLES)
-            .then(|| Link::inherited(boot.max_buffers))
-            .flatten();
+        if !offered.contains(Features::FUTEX_BELLS) {
+            return Err(OpenError::NoBells);
+        }
+        let waiter = WorkerLane::waiter(memory, &layout).map_err(LaneError::from)?;
+        let link = offered.contains(Features::BUFFER_HANDLES).then(link).flatten();
         let handles = link.as_ref().map_or(Features::NONE, |_| Features::BUFFER_HANDLES);
         let supported = Features::SUPPORTED.or(handles);
         let pid = std::process::id();
-        let lane = WorkerLane::open_with(&memory, &layout, boot.max_payload, pid, supported)?;
+        tasks.run_warm_up().map_err(OpenError::WarmUp)?;
+        let lane = WorkerLane::open_with(memory, &layout, boot.max_payload, pid, supported)?;
         FutexBell.wake(lane.bell());
         Ok(Self {
             lane,
             waiter,
             link,
-            aborts: WorkerLane::aborts(&memory, &layout).map_err(LaneError::from)?,
+            aborts: Arc::new(WorkerLane::aborts(memory, &layout).map_err(LaneError::from)?),
+            running: RunningTasks::new(bell.clone()),
+            bell: bell.map_or(Bell::Host, Bell::HostAndThreads),
             limits: boot.limits(),
             number: boot.lane,
             tasks: tasks.bind(boot.tasks),
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
             since_look: 0,
+            end: None,
         })
     }
 
-    fn run(&mut self) -> Result<(), ProtocolViolation> {
+    /// Serves calls until the host closes the lane. Returns the exit status.
+    fn serve(&mut self) -> i32 {
+        match self.run() {
+            Ok(()) | Err(Stop::Abandoned) => 0,
+            Err(Stop::NoAnswer) => EXIT_NO_ANSWER,
+            Err(Stop::Violation(violation)) => {
+                complain(&format_args!("the host broke the protocol: {violation}"));
+                EXIT_VIOLATION
+            }
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Stop> {
         while self.lane.host_state()? != LaneState::Closing {
             self.serve_while_busy()?;
+            if self.end.as_deref().is_some_and(ThreadEnd::is_abandoned) {
+                return Err(Stop::Abandoned);
+            }
             let (lane, link) = (&mut self.lane, self.link.as_ref());
+            let (running, aborts, end) = (&self.running, &*self.aborts, self.end.as_deref());
             let mut drained = Ok(false);
             // An error ends the sleep and is returned by the next look.
-            self.waiter.park(&FutexBell, None, || {
+            self.waiter.park(&self.bell, None, || {
                 drained = link.map_or(Ok(false), |link| link.drain());
                 drained != Ok(false)
                     || !matches!(lane.host_state(), Ok(LaneState::Open))
-                    || !matches!(lane.is_pending(), Ok(false))
+                    || running.wants_attention(aborts)
+                    || end.is_some_and(ThreadEnd::is_abandoned)
+                    || (running.has_room() && !matches!(lane.is_pending(), Ok(false)))
             });
             self.after_look(drained?);
             self.spin.slept();
@@ -134,18 +162,24 @@ impl<'t> Worker<'t> {
         Ok(())
     }
 
-    /// Serves requests until none has come for as long as the worker spins.
-    fn serve_while_busy(&mut self) -> Result<(), ProtocolViolation> {
+    /// Serves requests until none has come, and no future was woken, for as long as the worker spins.
+    fn serve_while_busy(&mut self) -> Result<(), Stop> {
         let mut relax = Relax::new();
         loop {
-            match self.lane.poll()? {
+            let advanced = !self.running.is_empty() && self.advance()?;
+            let request = if self.running.has_room() { self.lane.poll()? } else { None };
+            match request {
                 Some(request) => {
                     self.spin.found();
                     self.answer(request)?;
                     relax = Relax::new();
                 }
+                None if advanced => self.spin.found(),
                 None if self.spin.is_over() => {
                     // What polling may have missed, the publish word tells.
+                    if !self.running.has_room() {
+                        return Ok(());
+                    }
                     let Some(request) = self.lane.take()? else { return Ok(()) };
                     self.spin.found();
                     self.answer(request)?;
@@ -155,10 +189,27 @@ impl<'t> Worker<'t> {
         }
     }
 
+    /// Lets the futures go on that were woken, and ends those that nobody waits for any more. Returns
+    /// whether there were any.
+    #[cold]
+    fn advance(&mut self) -> Result<bool, Stop> {
+        let mut any = false;
+        while let Some((call, outcome)) = self.running.next(&self.aborts) {
+            any = true;
+            if let Some(outcome) = outcome {
+                self.finish(call, outcome)?;
+            }
+        }
+        Ok(any)
+    }
+
     #[inline]
-    fn answer(&mut self, request: Request) -> Result<(), ProtocolViolation> {
+    fn answer(&mut self, request: Request) -> Result<(), Stop> {
         if request.wake {
             FutexBell.wake(self.lane.bell());
+        }
+        if self.end.as_deref().is_some_and(ThreadEnd::is_abandoned) {
+            return Err(Stop::Abandoned);
         }
         let buffer = match &self.link {
             Some(link) => {
@@ -172,31 +223,46 @@ impl<'t> Worker<'t> {
             }
             None => None,
         };
-        let context = TaskContext::new(self.number, &self.aborts, request.abort);
-        let run = || self.tasks.run(&context, request.function, request.payload, &self.limits);
-        let (rejected, parcel) = match decoding(buffer, || encoding(run)) {
+        let context = TaskContext::of_worker(self.number, &self.aborts, request.abort);
+        let begin = || self.tasks.begin(&context, request.function, request.payload, &self.limits);
+        match decoding(buffer, || encoding(begin)) {
+            Ok(parcel) => self.finish(request.call, Ok(parcel)),
+            Err(NotYet::Failed(failed)) => self.finish(request.call, Err(failed)),
+            Err(NotYet::Running(future)) => {
+                self.running.add(request.call, request.abort, future);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends what a task came to.
+    #[inline]
+    fn finish(
+        &mut self,
+        call: u32,
+        outcome: Result<Parcel, Box<(TaskFailure, ErrorValue)>>,
+    ) -> Result<(), Stop> {
+        let (rejected, parcel) = match outcome {
             Ok(parcel) => (false, parcel),
             Err(failed) => (true, Parcel::from(self.error_payload(failed.0, &failed.1))),
         };
-        match self.send(request.call, rejected, &parcel)? {
+        match self.send(call, rejected, &parcel)? {
             Ok(()) => Ok(()),
-            Err(error) => {
-                let error = ErrorValue::new(
-                    TaskFailure::Result.name().unwrap_or("Error"),
-                    error.to_string(),
-                );
-                let parcel = Parcel::from(self.error_payload(TaskFailure::Result, &error));
-                // A text of a hundred bytes fits every arena; if the machine has no memory even for
-                // that, the caller learns it from the end of this process.
-                match self.send(request.call, true, &parcel)? {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        complain(&format_args!("cannot answer: {error}"));
-                        std::process::exit(EXIT_NO_ANSWER)
-                    }
-                }
-            }
+            Err(error) => self.finish_without_room(call, &error),
         }
+    }
+
+    #[cold]
+    fn finish_without_room(&mut self, call: u32, error: &SendError) -> Result<(), Stop> {
+        let name = TaskFailure::Result.name().unwrap_or("Error");
+        let error = ErrorValue::new(name, error.to_string());
+        let parcel = Parcel::from(self.error_payload(TaskFailure::Result, &error));
+        // A text of a hundred bytes fits every arena; if the machine has no memory even for
+        // that, the caller learns it from the end of this worker.
+        self.send(call, true, &parcel)?.map_err(|error| {
+            complain(&format_args!("cannot answer: {error}"));
+            Stop::NoAnswer
+        })
     }
 
     /// After a look at the channel: the host may wait for room in it.
@@ -243,11 +309,12 @@ impl<'t> Worker<'t> {
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
         loop {
             let mut sent = Err(SendError::Full);
-            let (lane, link) = (&mut self.lane, self.link.as_ref());
+            let (lane, link, end) = (&mut self.lane, self.link.as_ref(), self.end.as_deref());
             let mut drained = Ok(false);
             let mut closing = false;
-            self.waiter.park(&FutexBell, None, || {
-                closing = !matches!(lane.host_state(), Ok(LaneState::Open));
+            self.waiter.park(&self.bell, None, || {
+                closing = !matches!(lane.host_state(), Ok(LaneState::Open))
+                    || end.is_some_and(ThreadEnd::is_abandoned);
                 drained = link.map_or(Ok(false), |link| link.drain());
                 sent = respond(lane, link, call, rejected, parcel);
                 closing || drained != Ok(false) || sent != Err(SendError::Full)
@@ -323,42 +390,39 @@ pub(crate) fn spin_budget(longest: Duration) -> SpinBudget<SystemClock> {
 /// the default is 6 us, a small part of what a wake-up costs.
 const SHORTEST_SPIN: u32 = 8;
 
-/// Makes the kernel end this process when its parent ends, and refuses to begin when the host has
-/// ended already.
-fn follow_host(boot: &Boot) -> Result<(), ServeError> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(ServeError::system("follow the host's process"))?;
-    let host = i32::try_from(boot.host_pid).ok().and_then(Pid::from_raw);
-    let Some(host) = host else { return Err(ServeError::HostGone { host: boot.host_pid }) };
-    // The host may have ended before the line above. Its id tells, unless it is our parent, or means
-    // nothing here because it is of another pid namespace.
-    let same_namespace = crate::process::pid_namespace() == boot.host_pid_namespace;
-    let gone = same_namespace
-        && rustix::process::getppid() != Some(host)
-        && crate::process::has_ended(host);
-    if gone { Err(ServeError::HostGone { host: boot.host_pid }) } else { Ok(()) }
+/// What a worker sleeps on.
+enum Bell {
+    /// The host's bell.
+    Host,
+    /// That, and a word of this process.
+    HostAndThreads(FutexPair),
 }
 
-/// Takes the segment off standard input and puts `/dev/null` in its place.
-fn take_segment() -> Result<Memory, ServeError> {
-    let file = rustix::stdio::stdin().try_clone_to_owned().map_err(|error| ServeError::System {
-        action: "take the segment from standard input",
-        error,
-    })?;
-    let memory = Mapping::attach(file)?;
-    let null = std::fs::File::open("/dev/null")
-        .map_err(|error| ServeError::System { action: "open /dev/null", error })?;
-    rustix::stdio::dup2_stdin(&null).map_err(ServeError::system("replace standard input"))?;
-    Ok(memory)
+type Word = <Memory as knit_ring::SharedMemory>::Word;
+
+impl Doorbell<Word> for Bell {
+    fn ticket(&self, bell: &Word) -> Ticket {
+        match self {
+            Self::Host => FutexBell.ticket(bell),
+            Self::HostAndThreads(pair) => pair.ticket(bell),
+        }
+    }
+
+    fn wait_any(&self, bells: &[(&Word, Ticket)], until: Until<'_>) -> Woken {
+        match self {
+            Self::Host => FutexBell.wait_any(bells, until),
+            Self::HostAndThreads(pair) => pair.wait_any(bells, until),
+        }
+    }
+
+    fn wake(&self, bell: &Word) {
+        FutexBell.wake(bell);
+    }
 }
 
-/// Why a worker process could not begin to serve.
+/// Why a worker could not begin to serve a segment.
 #[derive(Debug, thiserror::Error)]
-enum ServeError {
-    #[error(transparent)]
-    Boot(#[from] BootError),
-    #[error("standard input is not a segment of this pool: {0}")]
-    Memfd(#[from] MemfdError),
+enum OpenError {
     #[error("the segment is refused: {0}")]
     Segment(#[from] SegmentError),
     #[error("the segment is refused: {0}")]
@@ -371,14 +435,6 @@ enum ServeError {
         "the segment does not offer the feature `futex bells`: this worker sleeps by nothing else"
     )]
     NoBells,
-    #[error("the host (process {host}) has ended already")]
-    HostGone { host: u32 },
-    #[error("cannot {action}: {error}")]
-    System { action: &'static str, error: std::io::Error },
-}
-
-impl ServeError {
-    fn system(action: &'static str) -> impl FnOnce(Errno) -> Self {
-        move |errno| Self::System { action, error: errno.into() }
-    }
+    #[error("the warm-up failed: {0}")]
+    WarmUp(String),
 }
