@@ -110,6 +110,12 @@ impl Boot {
         Self { eventfd: Some(descriptor), ..self }
     }
 
+    /// What the header of the segment says of the task names: `HeaderFields::tasks`. LANE-7.
+    #[must_use]
+    pub fn tasks_hash(&self) -> u64 {
+        hash_names(&self.tasks)
+    }
+
     /// The limits that both ends of the lane have.
     #[must_use]
     pub fn limits(&self) -> Limits {

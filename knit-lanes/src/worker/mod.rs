@@ -94,7 +94,7 @@ impl<'t> Worker<'t> {
         if fields.epoch != boot.epoch {
             return Err(OpenError::Epoch { segment: fields.epoch, boot: boot.epoch });
         }
-        if fields.tasks != crate::boot::hash_names(&boot.tasks) {
+        if fields.tasks != boot.tasks_hash() {
             return Err(OpenError::Names);
         }
         let offered = fields.required.or(fields.optional);
