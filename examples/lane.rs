@@ -19,14 +19,18 @@ use knit_proto::{Features, SLOTS};
 use knit_ring::{Doorbell, FutexBell, Waiter};
 use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 
 /// A worker and its calls. `C` is what the program knows of a call: who waits for it, and how.
 #[derive(Debug)]
 pub struct Lane<C> {
     process: LaneProcess,
+    program: PathBuf,
     waiter: Waiter<Memory>,
     state: State,
+    /// Whether this worker has ever taken calls.
+    was_open: bool,
     epoch: u32,
     /// Calls that the lane has had no room for.
     queue: VecDeque<Queued<C>>,
@@ -119,18 +123,21 @@ pub enum Refusal {
 }
 
 impl<C> Lane<C> {
-    /// Starts the first worker.
+    /// Starts the first worker, a process of this program.
     ///
     /// # Errors
     ///
     /// As [`LaneProcess::start`].
-    pub fn start() -> Result<Self, StartError> {
+    pub fn start(program: impl Into<PathBuf>) -> Result<Self, StartError> {
+        let program = program.into();
         let epoch = 1;
-        let process = LaneProcess::start(epoch)?;
+        let process = LaneProcess::start(&program, epoch)?;
         Ok(Self {
+            program,
             waiter: process.waiter()?,
             process,
             state: State::Starting,
+            was_open: false,
             epoch,
             queue: VecDeque::new(),
             with_worker: [const { None }; SLOTS as usize],
@@ -148,9 +155,10 @@ impl<C> Lane<C> {
     pub fn restart(&mut self) -> Result<(), StartError> {
         // Another worker, another segment, another epoch. LANE-14.
         self.epoch += 1;
-        let process = LaneProcess::start(self.epoch)?;
+        let process = LaneProcess::start(&self.program, self.epoch)?;
         self.waiter = process.waiter()?;
         self.state = State::Starting;
+        self.was_open = false;
         self.process = process;
         Ok(())
     }
@@ -292,7 +300,6 @@ impl<C> Lane<C> {
         if matches!(self.state, State::Starting) {
             self.connect();
         }
-        let was_open = self.is_open();
         // A dead process stores nothing more: one look is enough. LANE-24.
         self.read(&mut done);
         let status = self.process.reap()?;
@@ -307,7 +314,7 @@ impl<C> Lane<C> {
         };
         // Nothing is read from this segment any more.
         self.state = State::Ended;
-        Ok((End { status, was_open, refusal }, done))
+        Ok((End { status, was_open: self.was_open, refusal }, done))
     }
 
     fn connect(&mut self) {
@@ -315,6 +322,7 @@ impl<C> Lane<C> {
             Ok(None) => {}
             Ok(Some(host)) if host.features().contains(Features::EVENTFD) => {
                 self.state = State::Open(Box::new(host));
+                self.was_open = true;
             }
             Ok(Some(_)) => self.refuse(Refusal::NoEventfd),
             Err(LaneError::Violation(violation)) => self.refuse(violation.into()),

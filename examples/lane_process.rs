@@ -13,6 +13,7 @@ use knit_ring::{
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// The memory of a segment that a hostile process may write at the same time.
@@ -45,7 +46,11 @@ pub struct LaneProcess {
 }
 
 impl LaneProcess {
-    /// Makes a segment, announces the host in it, and starts this program again as the worker.
+    /// The link of the kernel to the program of this process: the same file even when another one has taken its
+    /// place on disk.
+    pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+    /// Makes a segment, announces the host in it, and starts a program as the worker.
     ///
     /// Each worker has an epoch of its own, from 1 on, and a segment of its own: that of a dead one is never
     /// used again. LANE-14.
@@ -56,7 +61,7 @@ impl LaneProcess {
     /// # Errors
     ///
     /// The system refuses memory, a descriptor or a process.
-    pub fn start(epoch: u32) -> Result<Self, StartError> {
+    pub fn start(program: &Path, epoch: u32) -> Result<Self, StartError> {
         let names = Function::ALL.map(|function| function.name().to_owned()).into();
         let boot = Boot::new(epoch, 0, &LIMITS, SPIN_US, names).with_eventfd(EVENTFD);
         let geometry = Geometry::new(ARENA, ARENA, ABORT_SIGNALS)?;
@@ -79,7 +84,7 @@ impl LaneProcess {
         // Before the worker starts. LANE-5.
         HostLane::announce(&memory, &layout, std::process::id())?;
         let bell = EventfdBell::new()?;
-        let child = spawn(&boot, &memory, &bell)?;
+        let child = spawn(program, &boot, &memory, &bell)?;
         let (child, pidfd) = watch(child)?;
         Ok(Self { memory, layout, bell, child, pidfd })
     }
@@ -145,19 +150,24 @@ impl Drop for LaneProcess {
 
 /// The segment is the worker's descriptor 0 (LANE-6), the boot description stands in its environment (LANE-22),
 /// and says which descriptor is the eventfd (WAKE-10). It gets nothing else but the output streams.
-fn spawn(boot: &Boot, memory: &Memory, bell: &EventfdBell) -> Result<Child, StartError> {
+fn spawn(
+    program: &Path,
+    boot: &Boot,
+    memory: &Memory,
+    bell: &EventfdBell,
+) -> Result<Child, StartError> {
     let segment = memory.backing().file().try_clone_to_owned()?;
     let parent_fd = bell.as_fd().try_clone_to_owned()?;
     // Below i32::MAX: it is 4.
     let child_fd = EVENTFD as i32;
-    let child = Command::new("/proc/self/exe")
+    Command::new(program)
         .env_clear()
         .env(BOOT_ENV, boot.to_json()?)
         .stdin(Stdio::from(segment))
         .fd_mappings(vec![FdMapping { parent_fd, child_fd }])
         .unwrap_or_else(|_| unreachable!("one descriptor collides with no other"))
-        .spawn()?;
-    Ok(child)
+        .spawn()
+        .map_err(|error| StartError::Spawn { program: program.to_owned(), error })
 }
 
 /// A child that nobody has reaped has its id for sure.
@@ -190,7 +200,15 @@ pub enum StartError {
     /// The boot description is too long.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// The system refuses a descriptor or a process.
-    #[error("a worker process cannot be started: {0}")]
+    /// The program cannot be started.
+    #[error("cannot start {program}: {error}", program = .program.display())]
+    Spawn {
+        /// Its path.
+        program: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system refuses a descriptor.
+    #[error("no descriptor for a worker: {0}")]
     System(#[from] io::Error),
 }

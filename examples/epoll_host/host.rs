@@ -14,6 +14,7 @@ use rustix::time::{
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -104,12 +105,12 @@ pub enum Failure {
 }
 
 impl Host {
-    /// Starts a worker.
+    /// Starts a worker, a process of this program.
     ///
     /// # Errors
     ///
     /// The system refuses descriptors, memory or a process.
-    pub fn start(times: Times) -> Result<Self, HostError> {
+    pub fn start(program: PathBuf, times: Times) -> Result<Self, HostError> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
@@ -117,7 +118,7 @@ impl Host {
         let mut host = Self {
             epoll,
             timer,
-            lane: Lane::start()?,
+            lane: Lane::start(program)?,
             times,
             deadlines: BTreeSet::new(),
             armed: None,
@@ -244,9 +245,8 @@ impl Host {
         let process = self.lane.process();
         add(&self.epoll, process.bell(), BELL)?;
         add(&self.epoll, process.pidfd(), WORKER)?;
-        let until = Instant::now() + self.times.ready;
-        self.deadlines.insert((until, Deadline::Ready));
-        self.ready_until = Some(until);
+        self.ready_until = Instant::now().checked_add(self.times.ready);
+        self.deadlines.extend(self.ready_until.map(|at| (at, Deadline::Ready)));
         Ok(())
     }
 
@@ -303,8 +303,8 @@ impl Host {
     fn give_up(&mut self, number: u64) {
         let Some(given_up) = self.lane.give_up(number) else { return };
         if given_up.may_have_run {
-            let until = Instant::now() + self.times.grace;
-            self.deadlines.insert((until, Deadline::GivenUp(number)));
+            let until = Instant::now().checked_add(self.times.grace);
+            self.deadlines.extend(until.map(|at| (at, Deadline::GivenUp(number))));
         }
         let Caller { text, timeout, .. } = given_up.caller;
         let failure = Failure::TimedOut { timeout, may_have_run: given_up.may_have_run };

@@ -9,11 +9,12 @@ mod host;
 
 use clap::Parser;
 use host::{Host, HostError, Report, Times};
-use knit_examples::{Function, LIMITS, tasks};
+use knit_examples::{Function, LIMITS, LaneProcess, tasks};
 use knit_lanes::Encode;
 use knit_lanes::codec::Payload;
 use rustix::io::Errno;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,6 +33,12 @@ struct Arguments {
     /// How long the worker may keep a call whose time is over, in milliseconds, before it is killed.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000)]
     grace: u64,
+    /// How long a worker may take to become ready, in milliseconds.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 10_000)]
+    ready: u64,
+    /// The program that the worker runs. By default this one.
+    #[arg(long, value_name = "PATH", default_value = LaneProcess::THIS_PROGRAM, hide_default_value = true)]
+    worker: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -40,9 +47,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Without a timeout a call may take as long as it takes.
     let timeout = arguments.timeout.map_or(Duration::MAX, Duration::from_millis);
-    let times =
-        Times { grace: Duration::from_millis(arguments.grace), ready: Duration::from_secs(10) };
-    match run(times, timeout) {
+    let times = Times {
+        grace: Duration::from_millis(arguments.grace),
+        ready: Duration::from_millis(arguments.ready),
+    };
+    match run(arguments.worker, times, timeout) {
         Ok(status) => status,
         Err(error) => {
             eprintln!("epoll_host: {error}");
@@ -51,8 +60,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(times: Times, timeout: Duration) -> Result<ExitCode, HostError> {
-    let mut host = Host::start(times)?;
+fn run(program: PathBuf, times: Times, timeout: Duration) -> Result<ExitCode, HostError> {
+    let mut host = Host::start(program, times)?;
     let mut input = Input::start(&mut host, timeout)?;
     let mut out = io::stdout();
     let mut calls = 0;

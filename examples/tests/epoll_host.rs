@@ -179,6 +179,51 @@ fn wrong_lines_are_named_and_the_others_run() {
     assert_eq!(error.lines().collect::<Vec<_>>(), expected);
 }
 
+/// The tasks are found by their names, whatever else the worker has.
+#[test]
+fn another_program_can_be_the_worker() {
+    let mut host = Program::start(HOST, &["--worker", env!("CARGO_BIN_EXE_knitting_worker")]);
+    host.send("square 3");
+    assert_eq!(host.line(), "1: square 3 = 9");
+    host.send("wait 3");
+    let line = host.line();
+    assert!(
+        line.starts_with("2: wait 3: knit.unknown-task: ") && line.contains("`wait`"),
+        "{line}"
+    );
+    let (status, _, error) = host.finish();
+    assert_eq!((status, error.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_program_that_is_no_worker_ends_the_host_with_an_error() {
+    let directory = env!("CARGO_TARGET_TMPDIR");
+    let script = format!("{directory}/epoll-host-script-{}", std::process::id());
+    let cases = [
+        ("exit 3", "the worker ended before it took calls (exit status: 3)"),
+        ("kill -9 $$", "the worker ended before it took calls (signal: 9 (SIGKILL))"),
+        ("exec sleep 1000", "the worker was not ready within 300ms"),
+    ];
+    for (body, problem) in cases {
+        // By another process: a fork of this one could have the file open for writing while it is started.
+        let text = format!("#!/bin/sh\n{body}\n");
+        std::fs::write(format!("{script}.text"), text).unwrap();
+        let install = ["-m", "700", &format!("{script}.text"), &script];
+        assert!(std::process::Command::new("install").args(install).status().unwrap().success());
+        let ready = if body.starts_with("exec") { "300" } else { "100000" };
+        let host = Program::start(HOST, &["--ready", ready, "--worker", &script]);
+        let (status, lines, error) = host.finish_with_input_open();
+        assert_eq!((status, lines.len()), (Some(1), 0), "{error}");
+        assert_eq!(error, format!("epoll_host: {problem}\n"));
+    }
+    for path in [script.clone(), format!("{script}.text")] {
+        std::fs::remove_file(path).unwrap();
+    }
+    let (status, lines, error) = run(HOST, &["--worker", "/nowhere"], Stdio::null());
+    assert_eq!((status, lines.len()), (Some(1), 0));
+    assert!(error.starts_with("epoll_host: cannot start /nowhere: "), "{error}");
+}
+
 /// Epoll takes no files.
 #[test]
 fn a_file_as_input_is_read_too() {

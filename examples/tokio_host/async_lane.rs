@@ -1,6 +1,6 @@
 //! A lane whose calls are futures: any task may call, one task drives.
 
-use knit_examples::{Done, End, Function, LIMITS, Lane, Outcome, StartError};
+use knit_examples::{Done, End, Function, LIMITS, Lane, LaneProcess, Outcome, StartError};
 use knit_lanes::codec::{DecodeError, EncodeError, Payload};
 use knit_lanes::{Decode, Encode, ErrorValue, SendError};
 use std::io;
@@ -63,7 +63,7 @@ impl AsyncLane {
     ///
     /// The system refuses descriptors, memory or a process.
     pub fn start() -> Result<(Self, Driver), StartError> {
-        let core = Core { lane: Lane::start()?, is_over: false };
+        let core = Core { lane: Lane::start(LaneProcess::THIS_PROGRAM)?, is_over: false };
         let lane = Self(Arc::new(Mutex::new(core)));
         Ok((lane.clone(), Driver(lane)))
     }

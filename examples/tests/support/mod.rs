@@ -59,6 +59,15 @@ impl Program {
         }
     }
 
+    /// Waits for the end of a program whose input goes on: as [`Self::finish`].
+    #[track_caller]
+    pub fn finish_with_input_open(mut self) -> (Option<i32>, Vec<String>, String) {
+        let input = self.input.take();
+        let finished = self.finish();
+        drop(input);
+        finished
+    }
+
     /// Ends the input and waits for the end of the program: exit status, the rest of its output, and standard error.
     #[track_caller]
     pub fn finish(mut self) -> (Option<i32>, Vec<String>, String) {
