@@ -5,8 +5,8 @@
 //! ```text
 //! loop {
 //!     lane.work()                   answers are read, calls are sent
-//!     if !lane.announce() continue  something came meanwhile
-//!     wait for the descriptors
+//!     lane.announce()               says that the host sleeps, and looks again
+//!     wait for the descriptors      not at all if something came meanwhile
 //!     lane.awake(bell is readable)
 //!     if pidfd is readable: lane.ended()
 //! }

@@ -186,11 +186,9 @@ impl Host {
     /// The worker ended before it was ready, or another one cannot be started.
     pub fn wait(&mut self) -> Result<bool, HostError> {
         // 1. Announce the sleep; 2. look again.
-        if !self.lane.announce() {
-            return Ok(false);
-        }
+        let may_sleep = self.lane.announce();
         // 3. Sleep. Without a timeout: everything that can happen makes a descriptor readable.
-        let events = self.sleep()?;
+        let events = self.readable(may_sleep)?;
         let has = |token| events.iter().any(|event| event.data.u64() == token);
         // 4. Awake: retract the announcement and clear the bell, before anything is looked at.
         self.lane.awake(has(BELL));
@@ -230,10 +228,14 @@ impl Host {
         (self.lane.workers(), self.sleeps)
     }
 
-    fn sleep(&mut self) -> Result<Vec<epoll::Event>, HostError> {
-        self.sleeps += 1;
+    /// What is readable, once something is; at once when the host may not sleep, so that a busy worker keeps
+    /// nobody else waiting.
+    fn readable(&mut self, may_sleep: bool) -> Result<Vec<epoll::Event>, HostError> {
+        self.sleeps += u64::from(may_sleep);
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let longest = if may_sleep { None } else { Some(&at_once) };
         let mut events = Vec::with_capacity(4);
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), longest) {
             // A signal handler ran: look again.
             Ok(_) | Err(Errno::INTR) => Ok(events),
             Err(errno) => Err(errno.into()),

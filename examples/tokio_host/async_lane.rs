@@ -210,6 +210,8 @@ impl Driver {
             // 1. Look; announce the sleep; look again.
             let (may_sleep, is_open) = self.0.work();
             if !may_sleep {
+                // A busy worker keeps no other task waiting.
+                tokio::task::yield_now().await;
                 continue;
             }
             // 2. Sleep.
