@@ -1,6 +1,7 @@
 //! What a worker sleeps on, and how it wakes its host.
 
 use super::Memory;
+use crate::buffer::link::CHANNEL_FD;
 use knit_proto::Features;
 use knit_ring::{
     Doorbell, EventfdBell, FutexBell, FutexPair, SharedMemory, Ticket, Until, Woken,
@@ -72,9 +73,12 @@ impl Doorbell<Word> for Bell {
     }
 }
 
-/// The eventfd that this process has inherited under a number. Of descriptors that can be told from one, the
-/// segment and the channel above all, nothing is taken.
+/// The eventfd that this process has inherited under a number. Nothing that can be told from one is taken.
 fn inherited_eventfd(number: u32) -> Option<EventfdBell> {
+    // Those before are left as they are: the segment, the output streams, the control channel. WAKE-10.
+    if number <= CHANNEL_FD.unsigned_abs() {
+        return None;
+    }
     let fd = inherited_descriptor(RawFd::try_from(number).ok()?).ok()?;
     // Linux gives files without a place, such as eventfds, no type. The others of that kind refuse to be written to.
     let kind = FileType::from_raw_mode(fstat(&fd).ok()?.st_mode);
@@ -85,10 +89,17 @@ fn inherited_eventfd(number: u32) -> Option<EventfdBell> {
 mod tests {
     use super::*;
     use rustix::event::{EventfdFlags, eventfd};
-    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+    /// A copy from 4 on: what a test opens may have a lower number.
+    fn inheritable(fd: impl AsFd) -> (u32, OwnedFd) {
+        let copy = rustix::io::fcntl_dupfd_cloexec(fd, 4).unwrap();
+        (copy.as_raw_fd().unsigned_abs(), copy)
+    }
 
     fn inherits(fd: impl AsFd) -> bool {
-        inherited_eventfd(fd.as_fd().as_raw_fd().unsigned_abs()).is_some()
+        let (number, _copy) = inheritable(fd);
+        inherited_eventfd(number).is_some()
     }
 
     /// WAKE-10.
@@ -101,15 +112,14 @@ mod tests {
         assert!(!inherits(std::fs::File::open("/dev/null").unwrap()));
         assert!(!inherits(std::io::pipe().unwrap().1));
         assert!(!inherits(std::os::unix::net::UnixDatagram::unbound().unwrap()));
-        for number in [u32::MAX, i32::MAX.unsigned_abs()] {
+        for number in [0, 1, 2, 3, u32::MAX, i32::MAX.unsigned_abs()] {
             assert!(inherited_eventfd(number).is_none());
         }
     }
 
     #[test]
     fn an_eventfd_that_is_not_offered_is_not_rung() {
-        let eventfd = EventfdBell::new().unwrap();
-        let number = eventfd.as_fd().as_raw_fd().unsigned_abs();
+        let (number, _eventfd) = inheritable(EventfdBell::new().unwrap());
         let bell = Bell::new(None).with_inherited_eventfd(Some(number));
         assert_eq!(bell.features(), Features::EVENTFD);
         assert_eq!(bell.of_segment(Features::SUPPORTED).features(), Features::NONE);
