@@ -1,6 +1,6 @@
 //! One call: its state, and the handle that waits for it.
 
-use super::shared::Shared;
+use super::shared::{Queued, Shared};
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::error::{CallError, TaskError, TaskFailure};
 use crate::tasks::Task;
@@ -274,7 +274,8 @@ impl<T: Decode> Call<T> {
             match encoding(|| argument.encode_owned(&shared.limits)) {
                 Ok(parcel) => {
                     let state = CallState::new(None);
-                    shared.submit(task.index(), parcel, &state);
+                    let retry = shared.retry && task.retries();
+                    shared.submit(Queued::new(task.index(), retry, parcel, &state));
                     if let Some(timeout) = task.timeout() {
                         shared.expire_after(timeout, &state);
                     }

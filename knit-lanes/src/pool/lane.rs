@@ -1,10 +1,13 @@
 //! One lane of a pool: the host's end, the calls that are with its worker, its phase.
 
 mod buffers;
+mod death;
 mod given_up;
 
+pub(super) use death::MOST_DEATHS;
+
 use super::call::{CallState, Outcome, Wakes, outcome};
-use super::shared::Shared;
+use super::shared::{Queued, Shared};
 use super::turn::Turn;
 use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
@@ -13,7 +16,8 @@ use crate::process::{Killer, WorkerExit};
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use knit_proto::{Features, Layout, SLOTS};
+use knit_codec::Payload;
+use knit_proto::{Features, Layout, SLOTS, Tag};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -54,13 +58,18 @@ struct Core {
     was_open: bool,
     /// The calls that are with the worker, by their place.
     calls: [Option<WithWorker>; SLOTS as usize],
+    /// How many calls workers were given.
+    given: u64,
 }
 
 /// A call that is with a worker.
 #[derive(Debug)]
 struct WithWorker {
     id: CallId,
-    call: Arc<CallState>,
+    /// Grows from one call to the next.
+    order: u64,
+    /// With its argument, as long as it may be made again.
+    call: Queued,
 }
 
 /// Where a lane is in its life. Only the supervisor leaves `Down` and `Poisoned`.
@@ -80,13 +89,9 @@ enum Phase {
     Failed(StartError),
 }
 
-/// Whether a lane took a call.
-pub(super) enum Offered {
-    /// It has the call, or the call has failed for good.
-    Taken,
-    /// It has no room now, or no worker.
-    Declined,
-}
+/// A lane has a call, or the call has failed for good. Else the call comes back: the lane has no room now,
+/// or no worker.
+pub(super) type Offered = Result<(), Queued>;
 
 /// What one poll is asked for, and what it finds.
 struct Poll<'c> {
@@ -129,6 +134,7 @@ impl Lane {
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
+                given: 0,
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
@@ -138,16 +144,10 @@ impl Lane {
 
     /// Hands a call to the worker.
     #[inline]
-    pub(super) fn offer(
-        &self,
-        shared: &Shared,
-        function: u16,
-        parcel: &Parcel,
-        call: &Arc<CallState>,
-    ) -> Offered {
+    pub(super) fn offer(&self, shared: &Shared, call: Queued) -> Offered {
         let mut wakes = Wakes::default();
         let mut core = self.lock();
-        let offered = core.offer(self.index, shared, function, parcel, call, &mut wakes);
+        let offered = core.offer(self.index, shared, call, &mut wakes);
         self.note_load(&core);
         drop(core);
         shared.wake(wakes);
@@ -280,26 +280,21 @@ impl Lane {
         self.starting.load(Ordering::Acquire) != 0
     }
 
-    /// The worker's process has ended: reads the answers that it had published, fails the calls that
-    /// it had.
+    /// The worker's process has ended: reads the answers that it had published, ends the calls that it had or
+    /// queues them again.
     pub(super) fn ended(&self, shared: &Shared, exit: WorkerExit) -> Ended {
         let mut poll = Poll::thorough();
         let mut core = self.lock();
         // At most 32 calls can have an answer.
         core.connect(self.index, shared, &mut poll.wakes);
         core.read(self.index, shared, &mut poll);
+        core.leave_calls(self.index, shared, exit, &mut poll.wakes);
         let was = core::mem::replace(&mut core.phase, Phase::Down);
         let was_open = core.was_open;
         core.worker = None;
         // What the worker had is forgotten; what callers have of it lives on. LANE-30.
         let link = core.link.take();
         self.starting.store(0, Ordering::Release);
-        let error = if shared.is_closing() {
-            CallError::Closed
-        } else {
-            CallError::WorkerDied { lane: self.index, exit }
-        };
-        core.fail_calls(shared, &error, &mut poll.wakes);
         self.note_load(&core);
         drop(core);
         // Unmaps what only the table held, which takes its time.
@@ -393,37 +388,39 @@ impl Core {
         &mut self,
         lane: usize,
         shared: &Shared,
-        function: u16,
-        parcel: &Parcel,
-        call: &Arc<CallState>,
+        mut call: Queued,
         wakes: &mut Wakes,
     ) -> Offered {
-        let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
-        if parcel.buffer.is_some()
-            && let Err(error) = buffers::give(host, self.link.as_ref(), parcel)
+        let Phase::Open(host) = &mut self.phase else { return Err(call) };
+        if call.parcel.buffer.is_some()
+            && let Err(error) = buffers::give(host, self.link.as_ref(), &call.parcel)
         {
             return self.not_given(lane, shared, error, call, wakes);
         }
-        match host.submit(function, &parcel.payload) {
+        match host.submit(call.function, &call.parcel.payload) {
             Ok(submitted) => {
-                if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
+                if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);
                 }
-                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call) };
+                call.state.set_lane(lane);
+                if call.retries == 0 {
+                    call.parcel = Parcel::from(Payload::bare(Tag::UNDEFINED));
+                }
+                self.given += 1;
+                let with_worker = WithWorker { id: submitted.call, order: self.given, call };
                 self.calls[submitted.call.place()] = Some(with_worker);
-                call.set_lane(lane);
                 if submitted.wake {
                     FutexBell.wake(host.bell());
                 }
             }
-            Err(SendError::Full) => return Offered::Declined,
+            Err(SendError::Full) => return Err(call),
             Err(SendError::Poisoned(violation)) => {
                 self.poison(lane, shared, violation, wakes);
-                return Offered::Declined;
+                return Err(call);
             }
-            Err(error) => call.complete(Err(Box::new(refused(error))), wakes),
+            Err(error) => call.state.complete(Err(Box::new(refused(error))), wakes),
         }
-        Offered::Taken
+        Ok(())
     }
 
     #[inline]
@@ -486,6 +483,7 @@ impl Core {
                     else {
                         continue;
                     };
+                    let call = call.state;
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
                     if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
@@ -517,16 +515,17 @@ impl Core {
             wakes.drained |= shared.is_draining();
             return true;
         }
-        match self.offer(lane, shared, call.function, &call.parcel, &call.state, wakes) {
-            Offered::Taken => {
+        let state = Arc::clone(&call.state);
+        match self.offer(lane, shared, call, wakes) {
+            Ok(()) => {
                 shared.left_queue();
                 wakes.drained |= shared.is_draining();
                 // Whoever sleeps until the call leaves the queue now waits for this lane.
-                call.state.wake_sleeper();
+                state.wake_sleeper();
                 true
             }
-            Offered::Declined => {
-                call.state.unclaim();
+            Err(call) => {
+                state.unclaim();
                 shared.put_back(call);
                 false
             }
@@ -548,7 +547,7 @@ impl Core {
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
         for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
-            call.complete(Err(Box::new(error.clone())), wakes);
+            call.state.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();
         }
     }
