@@ -1,6 +1,6 @@
 //! One call: its state, and the handle that waits for it.
 
-use super::shared::{Queued, Shared};
+use super::shared::Shared;
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::error::{CallError, TaskError, TaskFailure};
 use crate::tasks::Task;
@@ -275,7 +275,7 @@ impl<T: Decode> Call<T> {
                 Ok(parcel) => {
                     let state = CallState::new(None);
                     let retry = shared.retry && task.retries();
-                    shared.submit(Queued::new(task.index(), retry, parcel, &state));
+                    shared.submit(task.index(), retry, parcel, &state);
                     if let Some(timeout) = task.timeout() {
                         shared.expire_after(timeout, &state);
                     }

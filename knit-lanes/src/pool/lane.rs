@@ -3,21 +3,21 @@
 mod buffers;
 mod death;
 mod given_up;
+mod kept;
 
 pub(super) use death::MOST_DEATHS;
 
 use super::call::{CallState, Outcome, Wakes, outcome};
-use super::shared::{Queued, Shared};
+use super::shared::{Offer, Shared};
 use super::turn::Turn;
-use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
 use crate::error::{CallError, StartError};
 use crate::process::{Killer, WorkerExit};
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use knit_codec::Payload;
-use knit_proto::{Features, Layout, SLOTS, Tag};
+use kept::Kept;
+use knit_proto::{Features, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -58,18 +58,15 @@ struct Core {
     was_open: bool,
     /// The calls that are with the worker, by their place.
     calls: [Option<WithWorker>; SLOTS as usize],
-    /// How many calls workers were given.
-    given: u64,
+    /// What it takes to make those calls again.
+    kept: Kept,
 }
 
 /// A call that is with a worker.
 #[derive(Debug)]
 struct WithWorker {
     id: CallId,
-    /// Grows from one call to the next.
-    order: u64,
-    /// With its argument, as long as it may be made again.
-    call: Queued,
+    call: Arc<CallState>,
 }
 
 /// Where a lane is in its life. Only the supervisor leaves `Down` and `Poisoned`.
@@ -89,9 +86,13 @@ enum Phase {
     Failed(StartError),
 }
 
-/// A lane has a call, or the call has failed for good. Else the call comes back: the lane has no room now,
-/// or no worker.
-pub(super) type Offered = Result<(), Queued>;
+/// Whether a lane took a call.
+pub(super) enum Offered {
+    /// It has the call, or the call has failed for good.
+    Taken,
+    /// It has no room now, or no worker.
+    Declined,
+}
 
 /// What one poll is asked for, and what it finds.
 struct Poll<'c> {
@@ -134,7 +135,7 @@ impl Lane {
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
-                given: 0,
+                kept: Kept::default(),
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
@@ -144,7 +145,7 @@ impl Lane {
 
     /// Hands a call to the worker.
     #[inline]
-    pub(super) fn offer(&self, shared: &Shared, call: Queued) -> Offered {
+    pub(super) fn offer(&self, shared: &Shared, call: &mut Offer<'_>) -> Offered {
         let mut wakes = Wakes::default();
         let mut core = self.lock();
         let offered = core.offer(self.index, shared, call, &mut wakes);
@@ -388,39 +389,37 @@ impl Core {
         &mut self,
         lane: usize,
         shared: &Shared,
-        mut call: Queued,
+        call: &mut Offer<'_>,
         wakes: &mut Wakes,
     ) -> Offered {
-        let Phase::Open(host) = &mut self.phase else { return Err(call) };
+        let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
         if call.parcel.buffer.is_some()
-            && let Err(error) = buffers::give(host, self.link.as_ref(), &call.parcel)
+            && let Err(error) = buffers::give(host, self.link.as_ref(), call.parcel)
         {
-            return self.not_given(lane, shared, error, call, wakes);
+            return self.not_given(lane, shared, error, call.state, wakes);
         }
         match host.submit(call.function, &call.parcel.payload) {
             Ok(submitted) => {
                 if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);
                 }
-                call.state.set_lane(lane);
-                if call.retries == 0 {
-                    call.parcel = Parcel::from(Payload::bare(Tag::UNDEFINED));
-                }
-                self.given += 1;
-                let with_worker = WithWorker { id: submitted.call, order: self.given, call };
+                let state = Arc::clone(call.state);
+                let with_worker = WithWorker { id: submitted.call, call: state };
                 self.calls[submitted.call.place()] = Some(with_worker);
+                self.kept.keep(submitted.call, call);
+                call.state.set_lane(lane);
                 if submitted.wake {
                     FutexBell.wake(host.bell());
                 }
             }
-            Err(SendError::Full) => return Err(call),
+            Err(SendError::Full) => return Offered::Declined,
             Err(SendError::Poisoned(violation)) => {
                 self.poison(lane, shared, violation, wakes);
-                return Err(call);
+                return Offered::Declined;
             }
             Err(error) => call.state.complete(Err(Box::new(refused(error))), wakes),
         }
-        Ok(())
+        Offered::Taken
     }
 
     #[inline]
@@ -483,10 +482,12 @@ impl Core {
                     else {
                         continue;
                     };
-                    let call = call.state;
+                    self.kept.forget(answer.call);
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
-                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
+                    // One that was given up keeps the outcome that it has: `complete` sees to that.
+                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) && !call.is_done()
+                    {
                         poll.outcome = Some(outcome);
                     } else {
                         call.complete(outcome, &mut poll.wakes);
@@ -508,24 +509,23 @@ impl Core {
         if !matches!(&self.phase, Phase::Open(host) if host.has_place()) {
             return false;
         }
-        let Some(call) = shared.next_queued() else { return false };
+        let Some(mut call) = shared.next_queued() else { return false };
         if !call.state.claim(lane) {
             // It was given up in the queue.
             shared.left_queue();
             wakes.drained |= shared.is_draining();
             return true;
         }
-        let state = Arc::clone(&call.state);
-        match self.offer(lane, shared, call, wakes) {
-            Ok(()) => {
+        match self.offer(lane, shared, &mut call.offer(), wakes) {
+            Offered::Taken => {
                 shared.left_queue();
                 wakes.drained |= shared.is_draining();
                 // Whoever sleeps until the call leaves the queue now waits for this lane.
-                state.wake_sleeper();
+                call.state.wake_sleeper();
                 true
             }
-            Err(call) => {
-                state.unclaim();
+            Offered::Declined => {
+                call.state.unclaim();
                 shared.put_back(call);
                 false
             }
@@ -547,7 +547,7 @@ impl Core {
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
         for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
-            call.state.complete(Err(Box::new(error.clone())), wakes);
+            call.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();
         }
     }

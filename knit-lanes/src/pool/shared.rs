@@ -4,7 +4,7 @@ use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
-use super::lane::{Lane, MOST_DEATHS};
+use super::lane::{Lane, MOST_DEATHS, Offered};
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -79,12 +79,20 @@ pub(super) struct Queued {
 }
 
 impl Queued {
-    /// A call that was never offered to a lane.
-    #[inline]
-    pub(super) fn new(function: u16, retry: bool, parcel: Parcel, state: &Arc<CallState>) -> Self {
-        let retries = if retry { MOST_DEATHS } else { 0 };
-        Self { function, retries, parcel, state: Arc::clone(state) }
+    pub(super) fn offer(&mut self) -> Offer<'_> {
+        let Self { function, retries, parcel, state } = self;
+        Offer { function: *function, retries: *retries, parcel, state }
     }
+}
+
+/// A call that is offered to a lane, which may take the argument out of it.
+#[derive(Debug)]
+pub(super) struct Offer<'c> {
+    pub(super) function: u16,
+    /// As of [`Queued`].
+    pub(super) retries: u8,
+    pub(super) parcel: &'c mut Parcel,
+    pub(super) state: &'c Arc<CallState>,
 }
 
 impl Shared {
@@ -129,24 +137,36 @@ impl Shared {
     ///
     /// The balancer says which lane is asked first; the others follow in rotation.
     #[inline]
-    pub(super) fn submit(&self, mut call: Queued) {
+    pub(super) fn submit(
+        &self,
+        function: u16,
+        retry: bool,
+        mut parcel: Parcel,
+        state: &Arc<CallState>,
+    ) {
+        let retries = if retry { MOST_DEATHS } else { 0 };
         // Calls that already wait go first.
         if !self.has_queue() {
             let lanes = self.lanes.len();
-            let first = self.picker.pick(lanes, |lane| self.lanes[lane].load());
-            for lane in (0..lanes).map(|n| (first + n) % lanes) {
-                let Err(declined) = self.lanes[lane].offer(self, call) else {
+            let mut call = Offer { function, retries, parcel: &mut parcel, state };
+            let mut offer = |lane: usize| {
+                let offered = self.lanes[lane].offer(self, &mut call);
+                let taken = matches!(offered, Offered::Taken);
+                if taken {
                     self.picker.took(lane);
-                    // Relaxed: the lock of the lane orders it after the driver's look at the lane.
-                    if self.driver_rests.load(Ordering::Relaxed) != 0 {
-                        self.rouse_driver();
-                    }
-                    return;
-                };
-                call = declined;
+                }
+                taken
+            };
+            let first = self.picker.pick(lanes, |lane| self.lanes[lane].load());
+            if (0..lanes).any(|n| offer((first + n) % lanes)) {
+                // Relaxed: the lock of the lane orders it after the driver's look at the lane.
+                if self.driver_rests.load(Ordering::Relaxed) != 0 {
+                    self.rouse_driver();
+                }
+                return;
             }
         }
-        self.enqueue(call);
+        self.enqueue(Queued { function, retries, parcel, state: Arc::clone(state) });
     }
 
     #[cold]

@@ -3,8 +3,8 @@
 use super::{Core, Memory, Offered, Phase, refused};
 use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
-use crate::pool::call::Wakes;
-use crate::pool::shared::{Queued, Shared};
+use crate::pool::call::{CallState, Wakes};
+use crate::pool::shared::Shared;
 use crate::{GiveError, HostLane, ProtocolViolation, SendError};
 use knit_codec::Payload;
 use knit_ring::{Doorbell, FutexBell};
@@ -37,12 +37,12 @@ impl Core {
         lane: usize,
         shared: &Shared,
         error: SendError,
-        call: Queued,
+        call: &Arc<CallState>,
         wakes: &mut Wakes,
     ) -> Offered {
         if error != SendError::Full {
-            call.state.complete(Err(Box::new(refused(error))), wakes);
-            return Ok(());
+            call.complete(Err(Box::new(refused(error))), wakes);
+            return Offered::Taken;
         }
         // The worker reads the channel before it sleeps, and must be awake for that. Both channels
         // may be full: this side reads too.
@@ -52,7 +52,7 @@ impl Core {
             FutexBell.wake(host.bell());
         }
         self.drain(lane, shared, wakes);
-        Err(call)
+        Offered::Declined
     }
 }
 

@@ -31,23 +31,24 @@ impl Core {
         };
         let mut again = Vec::new();
         let mut began = false;
-        for WithWorker { id, order, call } in self.calls.iter_mut().filter_map(Option::take) {
+        for WithWorker { id, call } in self.calls.iter_mut().filter_map(Option::take) {
             let may_have_run = host.may_have_run(id);
             wakes.drained |= shared.is_draining();
             began |= may_have_run;
-            if call.state.is_done() {
+            let kept = self.kept.take(id);
+            if call.is_done() {
                 // Its caller gave it up.
                 continue;
             }
             let error = if shared.is_closing() {
                 CallError::Closed
-            } else if may_have_run || call.retries == 0 {
-                CallError::WorkerDied { lane, exit, may_have_run }
-            } else {
-                again.push((order, call));
+            } else if let Some(kept) = kept.filter(|_| !may_have_run) {
+                again.push((kept.order, kept.queued(call)));
                 continue;
+            } else {
+                CallError::WorkerDied { lane, exit, may_have_run }
             };
-            call.state.complete(Err(Box::new(error)), wakes);
+            call.complete(Err(Box::new(error)), wakes);
         }
         again.sort_unstable_by_key(|(order, _)| *order);
         let mut again: VecDeque<_> = again.into_iter().map(|(_, call)| call).collect();

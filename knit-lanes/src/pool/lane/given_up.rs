@@ -43,6 +43,6 @@ impl Lane {
 impl Core {
     fn id_of(&self, call: &Arc<CallState>) -> Option<CallId> {
         let mut with_worker = self.calls.iter().flatten();
-        with_worker.find(|with| Arc::ptr_eq(&with.call.state, call)).map(|with| with.id)
+        with_worker.find(|with| Arc::ptr_eq(&with.call, call)).map(|with| with.id)
     }
 }
