@@ -36,7 +36,7 @@ pub fn serve(path: &Path, seed: u64, own_end: u32) -> ! {
             let (pool, next, over) = (&pool, &next, &over);
             let (made, ended) = (&made, &note);
             scope.spawn(move || {
-                Load { pool, mark, next, over, made, ended }.run(seed ^ caller << 48)
+                Load { pool, mark, small: false, next, over, made, ended }.run(seed ^ caller << 48)
             });
         }
     });

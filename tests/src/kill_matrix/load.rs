@@ -65,6 +65,8 @@ pub struct Load<'a> {
     pub pool: &'a Pool,
     /// What.
     pub mark: Mark,
+    /// Whether batches and payloads stay small: workers that end themselves after some stores finish no others.
+    pub small: bool,
     /// Number of the next call.
     pub next: &'a AtomicU32,
     /// Not 0: make no more calls.
@@ -87,7 +89,7 @@ impl Load<'_> {
         let mut random = Random::new(seed);
         while self.over.load(Ordering::Relaxed) == 0 {
             // Some fill the lanes and the queue.
-            let size = random.pick(&[1, 1, 2, 7, 20, 80]);
+            let size = random.pick(if self.small { &[1, 2, 7][..] } else { &[1, 1, 2, 7, 20, 80] });
             let batch: Vec<_> = (0..size).map(|_| self.make(&mut random)).collect();
             for (number, argument, call) in batch {
                 let outcome = outcome(number, &argument, call.wait());
@@ -100,7 +102,8 @@ impl Load<'_> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let work: u32 = random.pick(&[0, 0, 0, 5, 50, 300]);
         let mut argument = [number.to_le_bytes(), work.to_le_bytes()].concat();
-        let len = random.pick(&[0, 4, 60, 500, 504, 505, 3000, 70_000]);
+        let lens = [0, 4, 60, 500, 504, 505, 3000, 70_000];
+        let len = random.pick(if self.small { &lens[..6] } else { &lens });
         argument.resize(NUMBERS + len, number as u8);
         (self.made)(number);
         let mark = if random.below(2) == 0 { self.mark } else { self.mark.without_retry() };

@@ -49,7 +49,8 @@ pub fn run(plan: &Plan, report: &mut Report, seed: u64, dying: bool) {
                     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                     seen.note(call, outcome, at);
                 };
-                let load = Load { pool, mark, next, over, made: &|_| {}, ended: &ended };
+                let load =
+                    Load { pool, mark, small: dying, next, over, made: &|_| {}, ended: &ended };
                 load.run(seed ^ caller << 48);
             });
         }
