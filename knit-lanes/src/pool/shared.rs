@@ -439,14 +439,18 @@ impl Shared {
         if !call.sleep_as(Sleeper::Parked(std::thread::current())) {
             return;
         }
+        // A call that goes back to the queue wakes its sleeper: who has noted how it sleeps before it looks here
+        // misses nothing.
+        let gone = || call.lane() != Some(lane.index);
         match lane.turn.take_or_follow(call) {
             Some(mut turn) => {
                 if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
-                    let ready = || lane.poll(self) || call.is_done();
+                    let ready = || lane.poll(self) || call.is_done() || gone();
                     turn.waiter.park(&lane.bell, remaining(deadline), ready);
                 }
                 lane.turn.give_back(turn);
             }
+            None if gone() => {}
             None => park(deadline),
         }
         call.awake();
