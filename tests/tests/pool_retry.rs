@@ -5,8 +5,8 @@ mod pool_support;
 
 use knit_lanes::{CallError, Pool, Tasks, WorkerExit};
 use pool_support::gate::Gate;
-use pool_support::process::kill;
-use pool_support::worker::{only_worker, pool};
+use pool_support::process::{is_gone, kill};
+use pool_support::worker::{WORKER, only_worker, pool, tasks};
 use pool_support::{fresh_path, within_deadline};
 
 #[track_caller]
@@ -100,5 +100,35 @@ fn a_call_is_not_made_again_for_ever() {
             }) => {}
             other => panic!("{other:?}"),
         }
+    });
+}
+
+/// LANE-36: the process that was started is not the last one that has the worker's descriptors. It could be a sandbox
+/// whose worker lives on for a moment.
+#[test]
+fn nothing_is_made_again_while_the_worker_may_live_on() {
+    within_deadline(|| {
+        let file = fresh_path("afterlife");
+        let script = "sleep 1000 & echo $! >> \"$1\"; exec \"$0\"";
+        let (tasks, remote) = tasks();
+        let builder = Pool::builder().command("sh", ["-c", script, WORKER, &file]).processes(1);
+        let pool = builder.start(tasks).unwrap();
+        let worker = only_worker(&pool);
+        let gate = Gate::new();
+        let calls: Vec<_> = (0..4).map(|_| pool.call(remote.hold, gate.path())).collect();
+        let held = gate.entered();
+        kill(worker);
+        for call in calls {
+            assert_died(call.wait());
+        }
+        drop(held);
+        assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
+        drop(pool);
+        let left = std::fs::read_to_string(&file).unwrap();
+        for sleeper in left.lines().map(|line| line.parse().unwrap()) {
+            assert!(!is_gone(sleeper), "it had the descriptors all the time");
+            kill(sleeper);
+        }
+        std::fs::remove_file(file).unwrap();
     });
 }

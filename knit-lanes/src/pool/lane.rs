@@ -26,6 +26,10 @@ pub(super) type Memory = Mapped<Mapping>;
 /// Most answers that one poll reads: a poll ends even when the worker answers without end.
 const ANSWERS_PER_POLL: u32 = SLOTS;
 
+/// How long after the end of the process that was started the worker may live on, where that process was a sandbox
+/// around it. When it does for longer, nobody knows what it has begun.
+const AFTERLIFE: Duration = Duration::from_millis(100);
+
 /// How often a thread that waits polls before it lets others have the lane: taking the lock costs a
 /// third of a poll.
 pub(super) const GLANCES_PER_LOCK: u32 = 4;
@@ -52,6 +56,8 @@ struct Core {
     phase: Phase,
     /// The shared buffers that this worker and the host have from each other; there while it lives.
     link: Option<Arc<Link>>,
+    /// The same channel, also where it is not used: its end is the end of the worker.
+    channel: Option<Arc<Link>>,
     /// Ends the worker's process; there while it lives.
     worker: Option<(u32, Killer)>,
     /// Whether this worker has ever taken calls.
@@ -132,6 +138,7 @@ impl Lane {
             core: Mutex::new(Core {
                 phase: Phase::Down,
                 link: None,
+                channel: None,
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
@@ -260,6 +267,7 @@ impl Lane {
         killer: Killer,
     ) {
         let mut core = self.lock();
+        core.channel = Some(Arc::clone(&link));
         core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, killer));
@@ -285,11 +293,16 @@ impl Lane {
     /// queues them again.
     pub(super) fn ended(&self, shared: &Shared, exit: WorkerExit) -> Ended {
         let mut poll = Poll::thorough();
+        let channel = self.lock().channel.take();
+        let gone = channel.is_some_and(|channel| channel.hangs_up_within(AFTERLIFE));
+        if !gone {
+            tracing::warn!(target: "lifecycle", lane = self.index, "the worker may live on");
+        }
         let mut core = self.lock();
         // At most 32 calls can have an answer.
         core.connect(self.index, shared, &mut poll.wakes);
         core.read(self.index, shared, &mut poll);
-        core.leave_calls(self.index, shared, exit, &mut poll.wakes);
+        core.leave_calls(self.index, shared, exit, gone, &mut poll.wakes);
         let was = core::mem::replace(&mut core.phase, Phase::Down);
         let was_open = core.was_open;
         core.worker = None;
@@ -546,7 +559,8 @@ impl Core {
     }
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
-        for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
+        for WithWorker { id, call } in self.calls.iter_mut().filter_map(Option::take) {
+            self.kept.forget(id);
             call.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();
         }

@@ -14,13 +14,15 @@ pub(in crate::pool) const MOST_DEATHS: u8 = 8;
 
 impl Core {
     /// Ends the calls of a worker whose process has ended and whose answers have been read. Those of which
-    /// nothing has happened go back to the front of the queue, in their order. LANE-36, LANE-37.
+    /// nothing has happened go back to the front of the queue, in their order, when the worker is `gone` for sure: the
+    /// process that was started may have been a sandbox around it. LANE-36, LANE-37.
     #[cold]
     pub(super) fn leave_calls(
         &mut self,
         lane: usize,
         shared: &Shared,
         exit: WorkerExit,
+        gone: bool,
         wakes: &mut Wakes,
     ) {
         let Phase::Open(host) = &self.phase else {
@@ -32,7 +34,7 @@ impl Core {
         let mut again = Vec::new();
         let mut began = false;
         for WithWorker { id, call } in self.calls.iter_mut().filter_map(Option::take) {
-            let may_have_run = host.may_have_run(id);
+            let may_have_run = !gone || host.may_have_run(id);
             wakes.drained |= shared.is_draining();
             began |= may_have_run;
             let kept = self.kept.take(id);
