@@ -100,6 +100,7 @@ mod call_table;
 mod error;
 mod host_lane;
 mod isolation;
+mod journal;
 pub mod knitting;
 mod peer_control;
 mod pool;

@@ -1,19 +1,23 @@
 //! One lane of a pool: the host's end, the calls that are with its worker, its phase.
 
 mod buffers;
+mod death;
 mod given_up;
+mod kept;
+
+pub(super) use death::MOST_DEATHS;
 
 use super::call::{CallState, Outcome, Wakes, outcome};
 use super::incarnation::Ender;
-use super::shared::Shared;
+use super::shared::{Offer, Shared};
 use super::turn::Turn;
-use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
 use crate::error::{CallError, StartError};
 use crate::process::WorkerExit;
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use kept::Kept;
 use knit_proto::{Features, LaneKind, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -22,6 +26,10 @@ pub(super) type Memory = Mapped<Mapping>;
 
 /// Most answers that one poll reads: a poll ends even when the worker answers without end.
 const ANSWERS_PER_POLL: u32 = SLOTS;
+
+/// How long after the end of the process that was started the worker may live on, where that process was a sandbox
+/// around it. When it does for longer, nobody knows what it has begun.
+const AFTERLIFE: Duration = Duration::from_millis(100);
 
 /// How often a thread that waits polls before it lets others have the lane: taking the lock costs a
 /// third of a poll.
@@ -50,12 +58,16 @@ struct Core {
     phase: Phase,
     /// The shared buffers that this worker and the host have from each other; there while it lives.
     link: Option<Arc<Link>>,
+    /// The same channel, also where it is not used: its end is the end of the worker.
+    channel: Option<Arc<Link>>,
     /// The worker's process id, if it is a process, and what ends it; there while it lives.
     worker: Option<(Option<u32>, Ender)>,
     /// Whether this worker has ever taken calls.
     was_open: bool,
     /// The calls that are with the worker, by their place.
     calls: [Option<WithWorker>; SLOTS as usize],
+    /// What it takes to make those calls again.
+    kept: Kept,
 }
 
 /// A call that is with a worker.
@@ -129,9 +141,11 @@ impl Lane {
             core: Mutex::new(Core {
                 phase: Phase::Down,
                 link: None,
+                channel: None,
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
+                kept: Kept::default(),
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
@@ -141,16 +155,10 @@ impl Lane {
 
     /// Hands a call to the worker.
     #[inline]
-    pub(super) fn offer(
-        &self,
-        shared: &Shared,
-        function: u16,
-        parcel: &Parcel,
-        call: &Arc<CallState>,
-    ) -> Offered {
+    pub(super) fn offer(&self, shared: &Shared, call: &mut Offer<'_>) -> Offered {
         let mut wakes = Wakes::default();
         let mut core = self.lock();
-        let offered = core.offer(self.index, shared, function, parcel, call, &mut wakes);
+        let offered = core.offer(self.index, shared, call, &mut wakes);
         self.note_load(&core);
         drop(core);
         shared.wake(wakes);
@@ -262,6 +270,7 @@ impl Lane {
         ender: Ender,
     ) {
         let mut core = self.lock();
+        core.channel = Some(Arc::clone(&link));
         core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, ender));
@@ -283,26 +292,28 @@ impl Lane {
         self.starting.load(Ordering::Acquire) != 0
     }
 
-    /// The worker's process has ended: reads the answers that it had published, fails the calls that
-    /// it had.
+    /// The worker's process has ended: reads the answers that it had published, ends the calls that it had or
+    /// queues them again.
     pub(super) fn ended(&self, shared: &Shared, exit: WorkerExit) -> Ended {
         let mut poll = Poll::thorough();
+        let channel = self.lock().channel.take();
+        // A thread that was let go of may be at any of its calls.
+        let abandoned = exit == WorkerExit::Abandoned;
+        let gone = !abandoned && channel.is_some_and(|channel| channel.hangs_up_within(AFTERLIFE));
+        if !gone && !abandoned {
+            tracing::warn!(target: "lifecycle", lane = self.index, "the worker may live on");
+        }
         let mut core = self.lock();
         // At most 32 calls can have an answer.
         core.connect(self.index, shared, &mut poll.wakes);
         core.read(self.index, shared, &mut poll);
+        core.leave_calls(self.index, shared, exit, gone, &mut poll.wakes);
         let was = core::mem::replace(&mut core.phase, Phase::Down);
         let was_open = core.was_open;
         core.worker = None;
         // What the worker had is forgotten; what callers have of it lives on. LANE-30.
         let link = core.link.take();
         self.starting.store(0, Ordering::Release);
-        let error = if shared.is_closing() {
-            CallError::Closed
-        } else {
-            CallError::WorkerDied { lane: self.index, exit }
-        };
-        core.fail_calls(shared, &error, &mut poll.wakes);
         self.note_load(&core);
         drop(core);
         // Unmaps what only the table held, which takes its time.
@@ -396,25 +407,25 @@ impl Core {
         &mut self,
         lane: usize,
         shared: &Shared,
-        function: u16,
-        parcel: &Parcel,
-        call: &Arc<CallState>,
+        call: &mut Offer<'_>,
         wakes: &mut Wakes,
     ) -> Offered {
         let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
-        if parcel.buffer.is_some()
-            && let Err(error) = buffers::give(host, self.link.as_ref(), parcel)
+        if call.parcel.buffer.is_some()
+            && let Err(error) = buffers::give(host, self.link.as_ref(), call.parcel)
         {
-            return self.not_given(lane, shared, error, call, wakes);
+            return self.not_given(lane, shared, error, call.state, wakes);
         }
-        match host.submit(function, &parcel.payload) {
+        match host.submit(call.function, &call.parcel.payload) {
             Ok(submitted) => {
-                if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
+                if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);
                 }
-                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call) };
+                let state = Arc::clone(call.state);
+                let with_worker = WithWorker { id: submitted.call, call: state };
                 self.calls[submitted.call.place()] = Some(with_worker);
-                call.set_lane(lane);
+                self.kept.keep(submitted.call, call);
+                call.state.set_lane(lane);
                 if submitted.wake {
                     FutexBell.wake(host.bell());
                 }
@@ -424,7 +435,7 @@ impl Core {
                 self.poison(lane, shared, violation, wakes);
                 return Offered::Declined;
             }
-            Err(error) => call.complete(Err(Box::new(refused(error))), wakes),
+            Err(error) => call.state.complete(Err(Box::new(refused(error))), wakes),
         }
         Offered::Taken
     }
@@ -489,9 +500,12 @@ impl Core {
                     else {
                         continue;
                     };
+                    self.kept.forget(answer.call);
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
-                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
+                    // One that was given up keeps the outcome that it has: `complete` sees to that.
+                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) && !call.is_done()
+                    {
                         poll.outcome = Some(outcome);
                     } else {
                         call.complete(outcome, &mut poll.wakes);
@@ -513,14 +527,14 @@ impl Core {
         if !matches!(&self.phase, Phase::Open(host) if host.has_place()) {
             return false;
         }
-        let Some(call) = shared.next_queued() else { return false };
+        let Some(mut call) = shared.next_queued() else { return false };
         if !call.state.claim(lane) {
             // It was given up in the queue.
             shared.left_queue();
             wakes.drained |= shared.is_draining();
             return true;
         }
-        match self.offer(lane, shared, call.function, &call.parcel, &call.state, wakes) {
+        match self.offer(lane, shared, &mut call.offer(), wakes) {
             Offered::Taken => {
                 shared.left_queue();
                 wakes.drained |= shared.is_draining();
@@ -550,7 +564,8 @@ impl Core {
     }
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
-        for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
+        for WithWorker { id, call } in self.calls.iter_mut().filter_map(Option::take) {
+            self.kept.forget(id);
             call.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();
         }
