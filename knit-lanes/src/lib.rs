@@ -97,6 +97,7 @@
 mod boot;
 mod buffer;
 mod call_table;
+pub mod debug;
 mod error;
 mod host_lane;
 mod isolation;
@@ -122,7 +123,9 @@ pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use isolation::{Isolation, Output, ResourceLimit};
-pub use pool::{Balancer, Builder, Call, Map, Pool, Unordered};
+pub use pool::{
+    Balancer, Builder, Call, LaneMetrics, Latency, Map, Metrics, Pool, QueueMetrics, Unordered,
+};
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};
 pub use tasks::{Task, Tasks, UnknownTask};

@@ -1,6 +1,7 @@
 //! One lane of a pool: the host's end, the calls that are with its worker, its phase.
 
 mod buffers;
+mod counts;
 mod given_up;
 
 use super::call::{CallState, Outcome, Wakes, outcome};
@@ -9,14 +10,17 @@ use super::shared::Shared;
 use super::turn::Turn;
 use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
+use crate::debug::say;
 use crate::error::{CallError, StartError};
 use crate::process::WorkerExit;
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
+use counts::Counts;
 use knit_proto::{Features, LaneKind, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
 
 pub(super) type Memory = Mapped<Mapping>;
 
@@ -43,6 +47,8 @@ pub(super) struct Lane {
     starting: AtomicU32,
     /// Notified when the worker's process has ended, and when the pool closes.
     changed: Condvar,
+    /// How often a thread has slept for this lane.
+    parks: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -56,6 +62,7 @@ struct Core {
     was_open: bool,
     /// The calls that are with the worker, by their place.
     calls: [Option<WithWorker>; SLOTS as usize],
+    counts: Counts,
 }
 
 /// A call that is with a worker.
@@ -63,6 +70,8 @@ struct Core {
 struct WithWorker {
     id: CallId,
     call: Arc<CallState>,
+    /// When the worker was given it, where that is measured.
+    since: Option<Instant>,
 }
 
 /// Where a lane is in its life. Only the supervisor leaves `Down` and `Poisoned`.
@@ -132,10 +141,12 @@ impl Lane {
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
+                counts: Counts::default(),
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
             changed: Condvar::new(),
+            parks: AtomicU64::new(0),
         }
     }
 
@@ -262,6 +273,7 @@ impl Lane {
         ender: Ender,
     ) {
         let mut core = self.lock();
+        core.counts.started(self.index, layout.fields().epoch, pid);
         core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, ender));
@@ -338,6 +350,7 @@ impl Lane {
             Phase::Open(mut host) => {
                 host.close();
                 FutexBell.wake(host.bell());
+                core.counts.woke(self.index);
             }
             Phase::Failed(error) => core.phase = Phase::Failed(error),
             // A worker that is starting has nothing to finish.
@@ -412,7 +425,8 @@ impl Core {
                 if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
                     link.published(buffer);
                 }
-                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call) };
+                let since = self.counts.handed(lane, function, parcel, call, submitted.wake);
+                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call), since };
                 self.calls[submitted.call.place()] = Some(with_worker);
                 call.set_lane(lane);
                 if submitted.wake {
@@ -439,6 +453,7 @@ impl Core {
         while shared.has_queue() && self.fill(lane, shared, &mut poll.wakes) {
             progress = true;
         }
+        self.counts.looked(progress);
         progress
     }
 
@@ -453,6 +468,7 @@ impl Core {
                     // LANE-31.
                     self.link = None;
                 }
+                say!(DEBUG, LIFECYCLE, "worker is ready", lane = lane);
                 self.phase = Phase::Open(Box::new(host));
                 self.was_open = true;
             }
@@ -475,6 +491,7 @@ impl Core {
                     progress = true;
                     if answer.wake {
                         FutexBell.wake(host.bell());
+                        self.counts.woke(lane);
                     }
                     // Before anything else: an answer that nobody wants is counted too.
                     let parcel = match buffers::resolve(self.link.as_ref(), answer.payload) {
@@ -485,10 +502,12 @@ impl Core {
                             return true;
                         }
                     };
-                    let Some(WithWorker { call, .. }) = self.calls[answer.call.place()].take()
+                    let Some(WithWorker { call, since, .. }) =
+                        self.calls[answer.call.place()].take()
                     else {
                         continue;
                     };
+                    self.counts.answered(lane, answer.rejected, &parcel, &call, since);
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
                     if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
@@ -544,6 +563,7 @@ impl Core {
         violation: ProtocolViolation,
         wakes: &mut Wakes,
     ) {
+        self.counts.poisoned(lane, violation);
         self.phase = Phase::Poisoned(violation);
         self.kill();
         self.fail_calls(shared, &CallError::Violation { lane, violation }, wakes);
@@ -551,6 +571,7 @@ impl Core {
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
         for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
+            self.counts.failed(&call, error);
             call.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();
         }

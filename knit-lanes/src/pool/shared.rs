@@ -4,7 +4,9 @@ use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
+use super::events;
 use super::lane::{Lane, Offered};
+use super::metrics::Metrics;
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -14,7 +16,7 @@ use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
-use knit_ring::{FutexPair, Relax};
+use knit_ring::{FutexPair, Relax, Woken};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -46,6 +48,7 @@ pub(super) struct Shared {
     pub(super) driver: FutexPair,
     picker: Picker,
     queue: Mutex<VecDeque<Queued>>,
+    seen: events::Queue,
     /// Most calls in the queue.
     queue_limit: usize,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
@@ -104,6 +107,7 @@ impl Shared {
             picker: Picker::new(builder.balancer),
             queue_limit: builder.queue_limit,
             queue: Mutex::default(),
+            seen: events::Queue::default(),
             queued: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
             unattended: AtomicIsize::new(0),
@@ -120,6 +124,7 @@ impl Shared {
     /// The balancer says which lane is asked first; the others follow in rotation.
     #[inline]
     pub(super) fn submit(&self, function: u16, parcel: Parcel, state: &Arc<CallState>) {
+        events::submitted(&self.names, function, &parcel, state);
         // Calls that already wait go first.
         if !self.has_queue() {
             let lanes = self.lanes.len();
@@ -160,11 +165,13 @@ impl Shared {
         let mut queue = self.queue();
         if queue.len() >= self.queue_limit {
             drop(queue);
+            self.seen.refused(&call.state);
             let mut wakes = Wakes::default();
             let full = CallError::QueueFull { limit: self.queue_limit };
             call.state.complete(Err(Box::new(full)), &mut wakes);
             return self.wake(wakes);
         }
+        self.seen.queued(&call.state, queue.len());
         // Counted first: the count may be too high for a moment, never too low.
         self.queued.fetch_add(1, Ordering::Release);
         queue.push_back(call);
@@ -220,7 +227,9 @@ impl Shared {
                 }
                 None if call.end_queued() => {
                     let mut wakes = Wakes::default();
-                    call.complete(Err(Box::new(error(false))), &mut wakes);
+                    let error = error(false);
+                    self.seen.gave_up(call, &error);
+                    call.complete(Err(Box::new(error)), &mut wakes);
                     return self.wake(wakes);
                 }
                 None => {}
@@ -274,6 +283,7 @@ impl Shared {
     pub(super) fn fail_queue(&self, error: &CallError) {
         let mut wakes = Wakes::default();
         while let Some(call) = self.next_queued() {
+            self.seen.failed(&call.state, error);
             call.state.complete(Err(Box::new(error.clone())), &mut wakes);
             self.left_queue();
             wakes.drained = true;
@@ -402,11 +412,14 @@ impl Shared {
             Some(mut turn) => {
                 if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
                     let ready = || lane.poll(self) || call.is_done();
-                    turn.waiter.park(&lane.bell, remaining(deadline), ready);
+                    lane.parked(turn.waiter.park(&lane.bell, remaining(deadline), ready));
                 }
                 lane.turn.give_back(turn);
             }
-            None => park(deadline),
+            None => {
+                park(deadline);
+                lane.parked(Woken::Rung);
+            }
         }
         call.awake();
     }
@@ -422,6 +435,12 @@ impl Shared {
             park(deadline);
         }
         call.awake();
+    }
+
+    pub(super) fn metrics(&self) -> Metrics {
+        // Acquire: as in `unfinished`.
+        let queue = self.seen.metrics(self.queued.load(Ordering::Acquire));
+        Metrics { lanes: self.lanes.iter().map(Lane::metrics).collect(), queue }
     }
 
     /// How many calls are with workers or in the queue.
