@@ -82,7 +82,10 @@ pub(super) fn run(shared: &Shared, index: usize) {
             pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
     };
-    say!(DEBUG, LIFECYCLE, "lane has no worker any more", lane = index, why = display(&error));
+    if !matches!(error, StartError::Closed) {
+        let why = display(&error);
+        say!(WARN, LIFECYCLE, "lane is given up", lane = index, why = why);
+    }
     lane.give_up(error.clone());
     shared.lane_gave_up(error);
     shared.driver.ring_local();
