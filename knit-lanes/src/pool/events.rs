@@ -70,7 +70,7 @@ pub(super) fn submitted(names: &[String], function: u16, parcel: &Parcel, call: 
 #[cold]
 fn say_submitted(names: &[String], function: u16, parcel: &Parcel, call: &Arc<CallState>) {
     let task = Quoted(names.get(usize::from(function)).map_or("", String::as_str));
-    let bytes = parcel.payload.as_bytes().len();
+    let bytes = parcel.payload.len();
     let call = display(CallName(call));
     say!(TRACE, HOST, "submitted", call = call, task = display(task), bytes = bytes);
 }

@@ -20,7 +20,6 @@ use counts::Counts;
 use knit_proto::{Features, LaneKind, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
 
 pub(super) type Memory = Mapped<Mapping>;
 
@@ -70,8 +69,6 @@ struct Core {
 struct WithWorker {
     id: CallId,
     call: Arc<CallState>,
-    /// When the worker was given it, where that is measured.
-    since: Option<Instant>,
 }
 
 /// Where a lane is in its life. Only the supervisor leaves `Down` and `Poisoned`.
@@ -425,8 +422,8 @@ impl Core {
                 if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
                     link.published(buffer);
                 }
-                let since = self.counts.handed(lane, function, parcel, call, submitted.wake);
-                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call), since };
+                self.counts.handed(lane, submitted, function, parcel, call);
+                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call) };
                 self.calls[submitted.call.place()] = Some(with_worker);
                 call.set_lane(lane);
                 if submitted.wake {
@@ -502,12 +499,11 @@ impl Core {
                             return true;
                         }
                     };
-                    let Some(WithWorker { call, since, .. }) =
-                        self.calls[answer.call.place()].take()
+                    let Some(WithWorker { id, call }) = self.calls[answer.call.place()].take()
                     else {
                         continue;
                     };
-                    self.counts.answered(lane, answer.rejected, &parcel, &call, since);
+                    self.counts.answered(lane, id, answer.rejected, &parcel, &call);
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
                     if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {

@@ -4,14 +4,15 @@
 //! additions, no atomics, and a snapshot in which they fit each other.
 
 use super::Lane;
-use crate::ProtocolViolation;
 use crate::buffer::context::Parcel;
 use crate::debug::{self, say};
 use crate::error::CallError;
 use crate::pool::call::CallState;
 use crate::pool::events::CallName;
 use crate::pool::metrics::{LaneMetrics, Latency};
+use crate::{CallId, ProtocolViolation, Submitted};
 use core::sync::atomic::Ordering;
+use knit_proto::SLOTS;
 use knit_ring::Woken;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,9 +21,20 @@ use tracing::field::display;
 /// The numbers of one lane, across all of its workers.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
+    /// Apart from what is in flight, and from what stands elsewhere.
     numbers: LaneMetrics,
+    /// There where times are measured.
+    times: Option<Box<Times>>,
     /// Whether there was a worker before.
     has_started: bool,
+}
+
+/// When calls were handed to the worker, and how long they took.
+#[derive(Debug)]
+struct Times {
+    /// By the call's place.
+    since: [Instant; SLOTS as usize],
+    latency: Latency,
 }
 
 impl Lane {
@@ -33,13 +45,15 @@ impl Lane {
             in_flight: core.calls.iter().flatten().count() as u64,
             // Relaxed: only the number matters.
             parks: self.parks.load(Ordering::Relaxed),
+            latency: core.counts.times.as_ref().map(|times| times.latency.clone()),
             ..core.counts.numbers.clone()
         }
     }
 
     /// From now on times are measured. To be said before the first call.
     pub(in crate::pool) fn measure_latency(&self) {
-        self.lock().counts.numbers.latency = Some(Latency::new());
+        let since = [Instant::now(); SLOTS as usize];
+        self.lock().counts.times = Some(Box::new(Times { since, latency: Latency::new() }));
     }
 
     /// A thread has slept to wait for something of the lane, unless there was no need to.
@@ -52,44 +66,46 @@ impl Lane {
 }
 
 impl Counts {
-    /// A worker has been given a call. The moment, where times are measured.
+    /// A worker has been given a call.
     #[inline]
     pub(super) fn handed(
         &mut self,
         lane: usize,
+        submitted: Submitted,
         function: u16,
         parcel: &Parcel,
         call: &Arc<CallState>,
-        wake: bool,
-    ) -> Option<Instant> {
-        let bytes = parcel.payload.as_bytes().len() as u64;
+    ) {
+        let bytes = parcel.payload.len() as u64;
         self.numbers.calls += 1;
         self.numbers.bytes_out += bytes;
         if debug::on() {
             say_handed(lane, function, bytes, call);
         }
-        if wake {
+        if submitted.wake {
             self.woke(lane);
         }
-        self.numbers.latency.is_some().then(Instant::now)
+        if let Some(times) = &mut self.times {
+            times.since[submitted.call.place()] = Instant::now();
+        }
     }
 
-    /// A worker has answered a call that it was given at `since`.
+    /// A worker has answered a call.
     #[inline]
     pub(super) fn answered(
         &mut self,
         lane: usize,
+        id: CallId,
         rejected: bool,
         parcel: &Parcel,
         call: &Arc<CallState>,
-        since: Option<Instant>,
     ) {
-        let bytes = parcel.payload.as_bytes().len() as u64;
+        let bytes = parcel.payload.len() as u64;
         self.numbers.answers += 1;
         self.numbers.rejected += u64::from(rejected);
         self.numbers.bytes_in += bytes;
-        if let (Some(latency), Some(since)) = (&mut self.numbers.latency, since) {
-            latency.record(since.elapsed());
+        if let Some(times) = &mut self.times {
+            times.latency.record(times.since[id.place()].elapsed());
         }
         if debug::on() {
             say_answered(lane, rejected, bytes, call);
