@@ -19,6 +19,8 @@
 //! knit 1.530 ms [lane 0 epoch 1] imports: task id=0 name="square" served=true
 //! ```
 //!
+//! Both happen under the lock of a lane: a subscriber must not use the pool that it is told of, nor panic.
+//!
 //! The time is that since the start of the process that prints the line. The variable is read when the first pool of
 //! the process starts, and when a worker process does.
 

@@ -90,7 +90,8 @@
 //! [`Pool`] is a runtime on top of them for Rust programs: it starts worker processes, hands calls
 //! out, wakes callers, and replaces workers that die.
 //!
-//! With the feature `serde`, `Json<T>` passes any serde type as JSON text.
+//! With the feature `serde`, `Json<T>` passes any serde type as JSON text. What pools do is to be seen in debug output
+//! ([`debug`]) and in [`Pool::metrics`]; with the feature `metrics` those go to the recorder of the `metrics` crate.
 
 #![forbid(unsafe_code)]
 
