@@ -2,11 +2,14 @@
 
 mod pool_support;
 
+use knit_tests::knitting::{Argument, Host, boot};
 use pool_support::{fresh_path, within_deadline};
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_knit-test-debug");
+const WORKER: &str = env!("CARGO_BIN_EXE_knit-test-worker");
 const VILLAIN: &str = env!("CARGO_BIN_EXE_knit-test-villain");
 
 /// One line of debug output.
@@ -215,4 +218,27 @@ fn a_subscriber_of_the_program_is_left_alone_whenever_it_is_set() {
     let (host, silent) = (text.find("[host] lifecycle: worker started"), text.find(SILENT));
     assert!(host.unwrap() < silent.unwrap(), "{text}");
     assert!(!text[silent.unwrap()..].contains("[host]"), "{text}");
+}
+
+/// Nobody has read the variable before it.
+#[test]
+fn a_worker_of_a_knitting_pool_says_what_it_has_and_warns_itself() {
+    within_deadline(|| {
+        let mut host = Host::new(1 << 20, Some(64));
+        let boot = boot(&host.places, &["square", "unknown"], None).to_string();
+        let mut command = Command::new(WORKER);
+        host.start_with(command.env("KNIT_DEBUG", "imports,x").stderr(Stdio::piped()), &boot);
+        assert_eq!(host.call(0, 1, &Argument::number(2.0)).number(), 4.0);
+        host.child().kill().unwrap();
+        let mut text = String::new();
+        host.child().stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        let lines: Vec<_> = text.lines().filter_map(Line::parse).collect();
+        let worker = |begin| said(&lines, "lane 0 epoch 0", "imports", begin);
+        worker(r#"task id=0 name="square" served=true"#);
+        worker(r#"task id=1 name="unknown" served=false"#);
+        worker("limits payload=");
+        worker("environment names=[");
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(text.starts_with("knit KNIT_DEBUG: no such word: \"x\""), "{text}");
+    });
 }
