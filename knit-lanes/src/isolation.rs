@@ -1,5 +1,6 @@
 //! What a worker process is given of its host, and what it may do.
 
+use crate::debug::DEBUG_ENV;
 use crate::error::StartError;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::ffi::OsString;
@@ -90,8 +91,8 @@ impl Default for Isolation {
 
 impl Isolation {
     /// The variables of the environment that workers have from their host unless they are told otherwise.
-    pub const INHERITED: [&str; 7] =
-        ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE"];
+    pub const INHERITED: [&str; 8] =
+        ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE", DEBUG_ENV];
 
     /// As a program that is started in the usual way: the whole environment, and privileges as programs
     /// on disk grant them.
@@ -141,6 +142,15 @@ impl Isolation {
         if let Some(inherited) = &self.inherited {
             let found = inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
             command.env_clear().envs(found);
+        }
+        // The host has warned of wrong words once: its workers need not.
+        if let Some(words) = crate::debug::for_workers()
+            && self
+                .inherited
+                .as_ref()
+                .is_none_or(|names| names.iter().any(|name| name == DEBUG_ENV))
+        {
+            command.env(DEBUG_ENV, words);
         }
         command.envs(self.set.iter().map(|(name, value)| (name, value)));
         command.stdout(self.stdout.stdio()?).stderr(self.stderr.stdio()?);

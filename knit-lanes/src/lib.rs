@@ -90,13 +90,15 @@
 //! [`Pool`] is a runtime on top of them for Rust programs: it starts worker processes, hands calls
 //! out, wakes callers, and replaces workers that die.
 //!
-//! With the feature `serde`, `Json<T>` passes any serde type as JSON text.
+//! With the feature `serde`, `Json<T>` passes any serde type as JSON text. What pools do is to be seen in debug output
+//! ([`debug`]) and in [`Pool::metrics`]; with the feature `metrics` those go to the recorder of the `metrics` crate.
 
 #![forbid(unsafe_code)]
 
 mod boot;
 mod buffer;
 mod call_table;
+pub mod debug;
 mod error;
 mod host_lane;
 mod isolation;
@@ -123,7 +125,9 @@ pub use call_table::CallId;
 pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use isolation::{Isolation, Output, ResourceLimit};
-pub use pool::{Balancer, Builder, Call, Map, Pool, Unordered};
+pub use pool::{
+    Balancer, Builder, Call, LaneMetrics, Latency, Map, Metrics, Pool, QueueMetrics, Unordered,
+};
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};
 pub use tasks::{Task, Tasks, UnknownTask};

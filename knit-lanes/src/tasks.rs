@@ -396,6 +396,12 @@ pub(crate) struct Bound<'t> {
 }
 
 impl Bound<'_> {
+    /// The host's names in the order of their indexes, and whether there is such a task.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        let served = self.runners.iter().map(Option::is_some);
+        self.names.iter().map(String::as_str).zip(served)
+    }
+
     /// Runs the task with this index to its end. Never unwinds.
     #[inline]
     pub(crate) fn run(

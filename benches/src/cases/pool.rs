@@ -17,6 +17,9 @@ pub const BLOCKING: &str = "pool/call/f64/blocking";
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::round_trip(CALL, 0, |plan| numbers(plan, Pool::builder())),
+        Case::round_trip("pool/call/f64/measured", 0, |plan| {
+            numbers(plan, Pool::builder().measure_latency(true))
+        }),
         Case::round_trip("pool/call/string_64B", 64, |plan| {
             echo(plan, "0123456789abcdef".repeat(4), |pool, work, text| {
                 pool.call(work.text, text).wait()

@@ -29,6 +29,7 @@ pub struct Boot {
     len: u32,
     layout: BareLayout,
     names: Vec<String>,
+    lane: u32,
     max_payload: u32,
     spin: Duration,
     park: Duration,
@@ -93,6 +94,12 @@ impl Boot {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Number of the lane in its pool.
+    #[must_use]
+    pub fn lane(&self) -> u32 {
+        self.lane
     }
 
     /// Longest payload in bytes.
@@ -326,6 +333,7 @@ impl WorkerData {
             len,
             layout,
             names: self.names,
+            lane: self.thread,
             max_payload,
             spin: spin.min(MAX_SPIN),
             park: park.clamp(UNHEARD / 10, longest),

@@ -4,10 +4,11 @@ use super::answer::Fit;
 use super::host::{Object, end_with_host};
 use super::signals::Signals;
 use super::{BOOT_ENV, Boot, BootError, NODE_VERSION, SharedObject};
+use crate::debug::{self, say};
 use crate::tasks::{Bound, Tasks};
 use crate::transfer::{Received, SendError};
 use crate::way::Way;
-use crate::worker::{complain, error_payload, spin_budget};
+use crate::worker::{complain, error_payload, imports, spin_budget};
 use crate::worker_ends::WorkerEnds;
 use crate::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, TaskContext, TaskFailure};
 use core::time::Duration;
@@ -101,6 +102,8 @@ struct Worker<'t> {
 impl<'t> Worker<'t> {
     fn boot(tasks: &'t Tasks) -> Result<Self, ServeError> {
         let boot = Boot::from_env()?;
+        // Such a host does not count the workers of a lane.
+        debug::begin_worker(debug::Worker { lane: boot.lane() as usize, epoch: 0 });
         let file = open(boot.object())?;
         let object = Object::of(&file)?;
         let memory = Mapping::attach_unsealed(file, boot.len())?;
@@ -114,14 +117,19 @@ impl<'t> Worker<'t> {
         }
         let way = |direction| Way::of_bare(layout, direction, boot.max_payload());
         let ends = WorkerEnds::new(&memory, &way(Direction::Request), &way(Direction::Response))?;
+        // Upstream's limit is for what is in a payload region: a slot may hold the head of an envelope
+        // besides, or text where that limit is lower.
+        let limits =
+            Limits::default().with_payload(boot.max_payload().saturating_add(INLINE_BYTES));
+        let tasks = tasks.bind(boot.names().to_vec());
+        imports(&tasks, &limits, true);
+        say!(DEBUG, LIFECYCLE, "is ready", pid = std::process::id());
         Ok(Self {
             // A host takes an encoding that failed back by flips of the free word.
             ends: ends.freeing_by_flips(),
             aborts: Arc::new(AbortReceiver::new(&memory, layout.region(Region::AbortBits))?),
-            tasks: tasks.bind(boot.names().to_vec()),
-            // Upstream's limit is for what is in a payload region: a slot may hold the head of an envelope
-            // besides, or text where that limit is lower.
-            limits: Limits::default().with_payload(boot.max_payload().saturating_add(INLINE_BYTES)),
+            tasks,
+            limits,
             error_limits: Limits::default().with_payload(boot.max_payload()),
             spin: spin_budget(boot.spin()),
             park: boot.park(),

@@ -35,6 +35,7 @@ pub struct Builder {
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) hard_timeout: Duration,
+    pub(super) measure_latency: bool,
 }
 
 impl Default for Builder {
@@ -58,6 +59,7 @@ impl Default for Builder {
             ready_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             hard_timeout: Duration::from_secs(10),
+            measure_latency: false,
         }
     }
 }
@@ -185,6 +187,13 @@ impl Builder {
     /// that never lets go of a call would never take another one. `Duration::MAX` kills none. Default: 10 s.
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.hard_timeout = limit;
+        self
+    }
+
+    /// Whether to measure how long calls take: [`LaneMetrics::latency`](crate::LaneMetrics::latency). It takes two looks at the
+    /// clock for each call, some 50 ns, and 37 KiB for each lane. Default: no.
+    pub fn measure_latency(mut self, measure: bool) -> Self {
+        self.measure_latency = measure;
         self
     }
 

@@ -99,7 +99,8 @@ fn sleep(shared: &Shared, local: u32, timeout: Option<Duration>, wanted: &impl F
             .zip(&tickets)
             .map(|((_, turn), ticket)| (turn.waiter.bell(), *ticket))
             .collect();
-        shared.driver.wait_bells(&bells, local, timeout.into());
+        let woken = shared.driver.wait_bells(&bells, local, timeout.into());
+        turns.iter().for_each(|(lane, _)| lane.parked(woken));
     }
     for (lane, mut turn) in turns {
         turn.waiter.retract();

@@ -4,7 +4,9 @@ use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
+use super::events;
 use super::lane::{Lane, MOST_DEATHS, Offered};
+use super::metrics::Metrics;
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -14,7 +16,7 @@ use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
-use knit_ring::{FutexPair, Relax};
+use knit_ring::{FutexPair, Relax, Woken};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -47,6 +49,7 @@ pub(super) struct Shared {
     pub(super) driver: FutexPair,
     picker: Picker,
     queue: Mutex<VecDeque<Queued>>,
+    seen: events::Queue,
     /// Most calls in the queue.
     queue_limit: usize,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
@@ -127,6 +130,7 @@ impl Shared {
             picker: Picker::new(builder.balancer),
             queue_limit: builder.queue_limit,
             queue: Mutex::default(),
+            seen: events::Queue::default(),
             queued: AtomicUsize::new(0),
             returned: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
@@ -151,6 +155,7 @@ impl Shared {
         state: &Arc<CallState>,
     ) {
         let retries = if retry { MOST_DEATHS } else { 0 };
+        events::submitted(&self.names, function, &parcel, state);
         // Calls that already wait go first.
         if !self.has_queue() {
             let lanes = self.lanes.len();
@@ -192,11 +197,13 @@ impl Shared {
         let mut queue = self.queue();
         if queue.len() >= self.queue_limit {
             drop(queue);
+            self.seen.refused(&call.state);
             let mut wakes = Wakes::default();
             let full = CallError::QueueFull { limit: self.queue_limit };
             call.state.complete(Err(Box::new(full)), &mut wakes);
             return self.wake(wakes);
         }
+        self.seen.queued(&call.state, queue.len());
         // Counted first: the count may be too high for a moment, never too low.
         self.queued.fetch_add(1, Ordering::Release);
         queue.push_back(call);
@@ -267,7 +274,9 @@ impl Shared {
                 }
                 None if call.end_queued() => {
                     let mut wakes = Wakes::default();
-                    call.complete(Err(Box::new(error(false))), &mut wakes);
+                    let error = error(false);
+                    self.seen.gave_up(call, &error);
+                    call.complete(Err(Box::new(error)), &mut wakes);
                     return self.wake(wakes);
                 }
                 None => {}
@@ -321,6 +330,7 @@ impl Shared {
     pub(super) fn fail_queue(&self, error: &CallError) {
         let mut wakes = Wakes::default();
         while let Some(call) = self.next_queued() {
+            self.seen.failed(&call.state, error);
             call.state.complete(Err(Box::new(error.clone())), &mut wakes);
             self.left_queue();
             wakes.drained = true;
@@ -452,12 +462,15 @@ impl Shared {
             Some(mut turn) => {
                 if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
                     let ready = || lane.poll(self) || call.is_done() || gone();
-                    turn.waiter.park(&lane.bell, remaining(deadline), ready);
+                    lane.parked(turn.waiter.park(&lane.bell, remaining(deadline), ready));
                 }
                 lane.turn.give_back(turn);
             }
             None if gone() => {}
-            None => park(deadline),
+            None => {
+                park(deadline);
+                lane.parked(Woken::Rung);
+            }
         }
         call.awake();
     }
@@ -473,6 +486,12 @@ impl Shared {
             park(deadline);
         }
         call.awake();
+    }
+
+    pub(super) fn metrics(&self) -> Metrics {
+        // Acquire: as in `unfinished`.
+        let queue = self.seen.metrics(self.queued.load(Ordering::Acquire));
+        Metrics { lanes: self.lanes.iter().map(Lane::metrics).collect(), queue }
     }
 
     /// How many calls are with workers or in the queue.

@@ -4,6 +4,7 @@ use super::incarnation::Incarnation;
 use super::lane::Lane;
 use super::shared::Shared;
 use crate::buffer::link::Link;
+use crate::debug::say;
 use crate::error::StartError;
 use crate::process::WorkerExit;
 use crate::{Boot, HostLane};
@@ -11,6 +12,7 @@ use core::time::Duration;
 use knit_proto::{ExtensionBytes, Features, HeaderFields, Version};
 use knit_ring::{Mapping, SegmentError, create_segment};
 use std::time::Instant;
+use tracing::field::display;
 
 /// Starts in a row that may fail before a lane is given up: with the pauses below, those of some two
 /// seconds.
@@ -32,15 +34,39 @@ pub(super) fn run(shared: &Shared, index: usize) {
         let since = Instant::now();
         let life = live(shared, lane, epoch);
         if shared.is_closing() {
+            let how = life.map_or_else(|error| error.to_string(), |exit| exit.to_string());
+            say!(
+                DEBUG,
+                LIFECYCLE,
+                "worker has ended",
+                lane = index,
+                epoch = epoch,
+                how = display(how)
+            );
             break StartError::Closed;
         }
         match life {
             Ok(exit) => {
-                tracing::warn!(target: "lifecycle", lane = index, %exit, "worker died");
+                say!(
+                    WARN,
+                    LIFECYCLE,
+                    "worker died",
+                    lane = index,
+                    epoch = epoch,
+                    exit = display(exit)
+                );
                 failed_starts = 0;
             }
             Err(error) => {
-                tracing::warn!(target: "lifecycle", lane = index, %error, "worker did not start");
+                let shown = display(&error);
+                say!(
+                    WARN,
+                    LIFECYCLE,
+                    "worker did not start",
+                    lane = index,
+                    epoch = epoch,
+                    error = shown
+                );
                 failed_starts += 1;
                 // The pool's `start` reports a first failure to its caller.
                 if epoch == 1 || failed_starts == MAX_FAILED_STARTS {
@@ -48,6 +74,7 @@ pub(super) fn run(shared: &Shared, index: usize) {
                 }
             }
         }
+        say!(DEBUG, LIFECYCLE, "worker is replaced", lane = index, epoch = epoch + 1);
         if since.elapsed() >= SETTLED && failed_starts == 0 {
             pause = Duration::ZERO;
         } else {
@@ -55,6 +82,10 @@ pub(super) fn run(shared: &Shared, index: usize) {
             pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
     };
+    if !matches!(error, StartError::Closed) {
+        let why = display(&error);
+        say!(WARN, LIFECYCLE, "lane is given up", lane = index, why = why);
+    }
     lane.give_up(error.clone());
     shared.lane_gave_up(error);
     shared.driver.ring_local();
@@ -93,7 +124,6 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
         .map_err(|errno| StartError::system("make the control channel")(errno.into()))?;
     let mut worker = Incarnation::start(shared, lane.kind, &memory, boot, channel)?;
     let (pid, ender) = (worker.process_id(), worker.ender());
-    tracing::debug!(target: "lifecycle", lane = lane.index, pid, epoch, "started");
     lane.turn.replace(waiter, epoch);
     lane.started(memory, layout, link, pid, ender.clone());
     shared.driver.ring_local();
@@ -117,9 +147,6 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
     };
     let ended = lane.ended(shared, exit);
     shared.driver.ring_local();
-    if let Some(violation) = ended.violation {
-        tracing::warn!(target: "lifecycle", lane = lane.index, %violation, "worker was killed");
-    }
     match ended.violation {
         Some(violation) if !ended.was_open => Err(StartError::Violation(violation)),
         _ if !ended.was_open => Err(StartError::Exited { exit }),

@@ -1,25 +1,28 @@
 //! What a worker does, in a process of its own or in a thread: attach, serve, sleep, end.
 
 mod bell;
+mod events;
 mod process;
 mod running;
 mod thread;
 
+pub(crate) use events::imports;
 pub(crate) use process::serve;
 pub(crate) use running::{Running, block_on};
 pub(crate) use thread::{ThreadEnd, WorkerThread, is_worker_thread};
 
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::buffer::link::Link;
+use crate::debug::say;
 use crate::tasks::{Bound, NotYet, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
 use crate::{Boot, GiveError, LaneError, SendError, TaskContext, TaskFailure};
 use bell::Bell;
 use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
-use knit_proto::{Features, LaneState, ProtocolViolation};
+use knit_proto::{Features, LaneKind, LaneState, ProtocolViolation};
 use knit_ring::{
-    AbortReceiver, Doorbell, Mapped, Mapping, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
+    AbortReceiver, Mapped, Mapping, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
     attach_segment,
 };
 use running::RunningTasks;
@@ -108,8 +111,11 @@ impl<'t> Worker<'t> {
         let supported = Features::SUPPORTED.or(handles).or(bell.features());
         let pid = std::process::id();
         tasks.run_warm_up().map_err(OpenError::WarmUp)?;
+        let (limits, tasks) = (boot.limits(), tasks.bind(boot.tasks));
+        imports(&tasks, &limits, fields.kind == LaneKind::Process);
         let lane = WorkerLane::open_with(memory, &layout, boot.max_payload, pid, supported)?;
-        bell.wake(lane.bell());
+        say!(DEBUG, LIFECYCLE, "is ready", pid = pid);
+        events::wake_host(&bell, &lane);
         Ok(Self {
             lane,
             waiter,
@@ -117,9 +123,9 @@ impl<'t> Worker<'t> {
             aborts: Arc::new(WorkerLane::aborts(memory, &layout).map_err(LaneError::from)?),
             running: RunningTasks::new(bell.threads().cloned()),
             bell,
-            limits: boot.limits(),
+            limits,
             number: boot.lane,
-            tasks: tasks.bind(boot.tasks),
+            tasks,
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
             since_look: 0,
             end: None,
@@ -147,8 +153,9 @@ impl<'t> Worker<'t> {
             let (lane, link) = (&mut self.lane, self.link.as_ref());
             let (running, aborts, end) = (&self.running, &*self.aborts, self.end.as_deref());
             let mut drained = Ok(false);
+            events::parks();
             // An error ends the sleep and is returned by the next look.
-            self.waiter.park(&self.bell, None, || {
+            let woken = self.waiter.park(&self.bell, None, || {
                 drained = link.map_or(Ok(false), |link| link.drain());
                 drained != Ok(false)
                     || !matches!(lane.host_state(), Ok(LaneState::Open))
@@ -156,12 +163,14 @@ impl<'t> Worker<'t> {
                     || end.is_some_and(ThreadEnd::is_abandoned)
                     || (running.has_room() && !matches!(lane.is_pending(), Ok(false)))
             });
+            events::has_slept(woken);
             self.after_look(drained?);
             self.spin.slept();
         }
         // The host closes only when no call is in flight, or when it gives those up.
+        say!(DEBUG, LIFECYCLE, "ends, as the host asked for");
         self.lane.close();
-        self.bell.wake(self.lane.bell());
+        events::wake_host(&self.bell, &self.lane);
         Ok(())
     }
 
@@ -209,7 +218,7 @@ impl<'t> Worker<'t> {
     #[inline]
     fn answer(&mut self, request: Request) -> Result<(), Stop> {
         if request.wake {
-            self.bell.wake(self.lane.bell());
+            events::wake_host(&self.bell, &self.lane);
         }
         if self.end.as_deref().is_some_and(ThreadEnd::is_abandoned) {
             return Err(Stop::Abandoned);
@@ -272,7 +281,7 @@ impl<'t> Worker<'t> {
     fn after_look(&mut self, drained: bool) {
         self.since_look = 0;
         if drained && self.lane.notify() {
-            self.bell.wake(self.lane.bell());
+            events::wake_host(&self.bell, &self.lane);
         }
     }
 
@@ -294,7 +303,7 @@ impl<'t> Worker<'t> {
         match respond(&mut self.lane, &self.bell, self.link.as_ref(), call, rejected, parcel) {
             Ok(false) => Ok(Ok(())),
             Ok(true) => {
-                self.bell.wake(self.lane.bell());
+                events::wake_host(&self.bell, &self.lane);
                 Ok(Ok(()))
             }
             Err(SendError::Full) => self.send_when_room(call, rejected, parcel),
@@ -327,7 +336,7 @@ impl<'t> Worker<'t> {
             match sent {
                 Ok(wake) => {
                     if wake {
-                        self.bell.wake(self.lane.bell());
+                        events::wake_host(&self.bell, &self.lane);
                     }
                     return Ok(Ok(()));
                 }
@@ -358,7 +367,7 @@ fn respond(
     if !link.give(buffer)? {
         // The host reads the channel before it sleeps, and must be awake for that.
         if lane.notify() {
-            bell.wake(lane.bell());
+            events::wake_host(bell, lane);
         }
         return Err(SendError::Full);
     }

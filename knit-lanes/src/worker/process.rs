@@ -3,6 +3,7 @@
 use super::bell::Bell;
 use super::{EXIT_BOOT_FAILED, EXIT_WARM_UP_FAILED, Memory, OpenError, Worker, complain};
 use crate::buffer::link::Link;
+use crate::debug;
 use crate::tasks::Tasks;
 use crate::{Boot, BootError};
 use knit_ring::{FutexPair, Mapping, MemfdError};
@@ -25,6 +26,7 @@ pub(crate) fn serve(tasks: &Tasks) -> i32 {
 
 fn boot(tasks: &Tasks) -> Result<Worker<'_>, ServeError> {
     let boot = Boot::from_env()?;
+    debug::begin_worker(debug::Worker { lane: boot.lane, epoch: boot.epoch });
     follow_host(&boot)?;
     if !boot.new_privileges {
         rustix::thread::set_no_new_privs(true)

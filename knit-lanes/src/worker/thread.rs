@@ -3,6 +3,7 @@
 use super::bell::Bell;
 use super::{EXIT_BOOT_FAILED, EXIT_WARM_UP_FAILED, Memory, OpenError, Worker, complain};
 use crate::buffer::link::Link;
+use crate::debug;
 use crate::error::StartError;
 use crate::process::WorkerExit;
 use crate::{Boot, Tasks};
@@ -139,6 +140,7 @@ fn serve(
     tasks: &Tasks,
     end: &Arc<ThreadEnd>,
 ) -> i32 {
+    debug::tag_thread(debug::Worker { lane: boot.lane, epoch: boot.epoch });
     let max_buffers = boot.max_buffers;
     let link = || Some(Link::over(channel, max_buffers));
     match Worker::open(memory, boot, link, Bell::new(Some(end.bell.clone())), tasks) {

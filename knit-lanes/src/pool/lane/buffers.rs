@@ -20,6 +20,7 @@ impl Core {
                 // The worker may wait for room in the channel.
                 if any && host.notify() {
                     FutexBell.wake(host.bell());
+                    self.counts.woke(lane);
                 }
                 false
             }
@@ -50,6 +51,7 @@ impl Core {
             && host.notify()
         {
             FutexBell.wake(host.bell());
+            self.counts.woke(lane);
         }
         self.drain(lane, shared, wakes);
         Offered::Declined

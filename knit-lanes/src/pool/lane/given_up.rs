@@ -2,6 +2,7 @@
 
 use super::{Core, Lane, Phase};
 use crate::CallId;
+use crate::debug::say;
 use crate::error::CallError;
 use crate::pool::call::{CallState, Wakes};
 use crate::pool::shared::Shared;
@@ -18,17 +19,21 @@ impl Lane {
         error: CallError,
     ) -> bool {
         let mut wakes = Wakes::default();
-        let mut core = self.lock();
+        let mut guard = self.lock();
+        let core = &mut *guard;
         let Some(id) = core.id_of(call) else { return false };
+        let mut told = false;
         if let Phase::Open(host) = &mut core.phase {
-            host.abort(id);
+            told = host.abort(id);
             // A worker that sleeps until a future of its own is woken does not look at signals meanwhile.
             if host.notify() {
                 FutexBell.wake(host.bell());
+                core.counts.woke(self.index);
             }
         }
+        core.counts.gave_up(self.index, call, &error, told);
         call.complete(Err(Box::new(error)), &mut wakes);
-        drop(core);
+        drop(guard);
         shared.wake(wakes);
         true
     }
@@ -39,7 +44,7 @@ impl Lane {
         self.poll(shared);
         let core = self.lock();
         if core.id_of(call).is_some() {
-            tracing::warn!(target: "lifecycle", lane = self.index, "worker ignores an abort: killed");
+            say!(WARN, LIFECYCLE, "worker ignores an abort and is killed", lane = self.index);
             core.kill();
         }
     }
