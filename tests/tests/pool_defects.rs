@@ -218,11 +218,18 @@ fn one_call_wakes_a_sleeping_worker_and_its_answer_a_sleeping_caller() {
 #[test]
 fn one_worker_runs_the_calls_of_a_thread_in_their_order() {
     within_deadline(|| {
-        let (mut tasks, _) = tasks();
+        let (mut tasks, remote) = tasks();
         let turn: Task<(), u32> = tasks.declare("turn");
         let pool = builder(1).start(tasks).unwrap();
-        for round in 0..5 {
-            let calls: Vec<_> = (0..500).map(|_| pool.call(turn, ())).collect();
+        for round in 0..20 {
+            // Thirty-one go behind the first call, the others queue; more come while the queue gets shorter.
+            let gate = Gate::new();
+            let first = pool.call(remote.hold, gate.path());
+            let held = gate.entered();
+            let mut calls: Vec<_> = (0..200).map(|_| pool.call(turn, ())).collect();
+            drop(held);
+            first.wait().unwrap();
+            calls.extend((0..300).map(|_| pool.call(turn, ())));
             for (n, call) in (round * 500..).zip(calls) {
                 assert_eq!(call.wait().unwrap(), n);
             }
