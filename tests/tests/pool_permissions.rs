@@ -5,9 +5,10 @@
 
 mod pool_support;
 
-use knit_lanes::{Pool, SharedBuffer};
-use pool_support::within_deadline;
-use pool_support::worker::{Remote, pool};
+use core::ops::Range;
+use knit_lanes::{Limits, Pool, SharedBuffer};
+use pool_support::worker::{Remote, builder, pool, start};
+use pool_support::{Random, within_deadline};
 use rustix::fs::SealFlags;
 use std::fs::{File, read_dir, read_link, read_to_string};
 use std::os::unix::fs::MetadataExt;
@@ -94,6 +95,54 @@ fn no_memory_has_a_name_in_a_file_system() {
             assert_eq!(File::open(path).unwrap().metadata().unwrap().nlink(), 0, "{path:?}");
         }
     });
+}
+
+/// H18: nothing of a process gets into a segment but what was sent: no address of its code, stack or heap. What is
+/// sent here has no bytes above 15.
+#[test]
+fn no_address_of_either_process_gets_into_a_segment() {
+    within_deadline(|| {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = Limits::default().with_payload(64 << 10);
+        let (pool, remote) = start(builder(1).limits(limits).arena_bytes(1 << 20));
+        let mut random = Random::new(1);
+        for _ in 0..300 {
+            let sent = vec![random.below(16) as u8; random.below(10_000)];
+            assert_eq!(pool.call(remote.bytes, sent.clone()).wait().unwrap(), sent);
+            pool.call(remote.fail, ()).wait().unwrap_err();
+            let text = "a".repeat(random.below(700));
+            assert_eq!(pool.call(remote.text, text.clone()).wait().unwrap(), text);
+        }
+        let worker = pool.worker_ids()[0].to_string();
+        let ranges: Vec<_> = ["self", &worker].iter().flat_map(|process| ranges(process)).collect();
+        let paths = read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+        let is_segment = |path: &PathBuf| {
+            read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with("/memfd:knit-lane"))
+        };
+        let segments: Vec<_> = paths.filter(is_segment).collect();
+        assert!(!segments.is_empty());
+        for path in segments {
+            let segment = std::fs::read(&path).unwrap();
+            let used = segment.iter().filter(|byte| **byte != 0).count();
+            assert!(used > 10_000, "{used} bytes were written: the test tells nothing");
+            // At any word, since headers are words.
+            for (at, bytes) in segment.windows(8).enumerate().step_by(4) {
+                let word = u64::from_le_bytes(bytes.try_into().unwrap());
+                let inside = ranges.iter().find(|range| range.contains(&word));
+                assert!(inside.is_none(), "{word:#x} at {at} lies in {inside:x?} of a process");
+            }
+        }
+    });
+}
+
+/// The addresses that a process has mapped.
+fn ranges(process: &str) -> Vec<Range<u64>> {
+    let maps = read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let ranges = maps.lines().filter_map(|line| {
+        let (from, to) = line.split_whitespace().next()?.split_once('-')?;
+        Some(u64::from_str_radix(from, 16).ok()?..u64::from_str_radix(to, 16).ok()?)
+    });
+    ranges.collect()
 }
 
 /// A shell, as the user of this test or as somebody else.
