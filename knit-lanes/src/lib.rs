@@ -126,7 +126,8 @@ pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use isolation::{Isolation, Output, ResourceLimit};
 pub use pool::{
-    Balancer, Builder, Call, LaneMetrics, Latency, Map, Metrics, Pool, QueueMetrics, Unordered,
+    Balancer, Builder, Call, Inline, LaneMetrics, Latency, Map, Metrics, Pool, Position,
+    QueueMetrics, Unordered,
 };
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};

@@ -1,5 +1,6 @@
 //! What a task can learn of the call that it runs for.
 
+use crate::pool::CallState;
 use core::fmt;
 use knit_ring::{AbortReceiver, Mapped, Mapping};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ enum Abort<'w> {
     Signal(&'w Arc<Aborts>, u16),
     /// The same, for a task that outlives the function which began it.
     Kept(Arc<Aborts>, u16),
+    /// The call itself, which has ended when it was given up.
+    Call(Arc<CallState>),
 }
 
 impl<'w> TaskContext<'w> {
@@ -30,12 +33,18 @@ impl<'w> TaskContext<'w> {
         Self { abort, lane }
     }
 
+    /// The context of a call that its caller's thread runs.
+    pub(crate) fn of_caller(lane: usize, call: &Arc<CallState>) -> Self {
+        Self { abort: Abort::Call(Arc::clone(call)), lane }
+    }
+
     /// The same for a task that keeps it.
     pub(crate) fn detached(&self) -> TaskContext<'static> {
         let abort = match &self.abort {
             Abort::Never => Abort::Never,
             Abort::Signal(aborts, signal) => Abort::Kept(Arc::clone(aborts), *signal),
             Abort::Kept(aborts, signal) => Abort::Kept(Arc::clone(aborts), *signal),
+            Abort::Call(call) => Abort::Call(Arc::clone(call)),
         };
         TaskContext { abort, lane: self.lane }
     }
@@ -50,6 +59,7 @@ impl<'w> TaskContext<'w> {
             Abort::Never => false,
             Abort::Signal(aborts, signal) => aborts.is_set(*signal),
             Abort::Kept(aborts, signal) => aborts.is_set(*signal),
+            Abort::Call(call) => call.is_done(),
         }
     }
 
@@ -63,7 +73,8 @@ impl<'w> TaskContext<'w> {
         if self.is_aborted() { Err(Aborted) } else { Ok(()) }
     }
 
-    /// Number of the lane in its pool, from 0: tells the workers of a pool apart.
+    /// Number of the lane in its pool, from 0: tells the workers of a pool apart. The inline lane has the number after the last
+    /// worker's.
     #[must_use]
     pub fn lane(&self) -> usize {
         self.lane

@@ -71,6 +71,31 @@ impl Default for Table {
     }
 }
 
+impl Runner {
+    #[inline]
+    fn begin(
+        &self,
+        context: &TaskContext<'_>,
+        payload: Payload<'static>,
+        limits: &Limits,
+    ) -> Result<Payload<'static>, NotYet> {
+        match self {
+            Self::Call(run) => run(context, payload, limits).map_err(NotYet::Failed),
+            Self::Begin(begin) => Err(NotYet::Running(begin(context.detached(), payload, *limits))),
+        }
+    }
+}
+
+impl NotYet {
+    /// Runs the task to its end on this thread.
+    fn wait(self) -> Outcome {
+        match self {
+            Self::Failed(failed) => Err(failed),
+            Self::Running(future) => block_on(future),
+        }
+    }
+}
+
 impl Tasks {
     /// No tasks.
     #[must_use]
@@ -282,6 +307,26 @@ impl Tasks {
         Bound { tasks: self, names, runners }
     }
 
+    /// Whether the task with this index can run here.
+    pub(crate) fn can_run(&self, function: u16) -> bool {
+        self.entries.get(usize::from(function)).is_some_and(|entry| entry.run.is_some())
+    }
+
+    /// Runs the task with this index, of this table, to its end. Never unwinds.
+    pub(crate) fn run_own(
+        &self,
+        context: &TaskContext<'_>,
+        function: u16,
+        payload: Payload<'static>,
+        limits: &Limits,
+    ) -> Outcome {
+        let entry = self.entries.get(usize::from(function));
+        match entry.and_then(|entry| entry.run.as_ref()) {
+            Some(run) => run.begin(context, payload, limits).or_else(NotYet::wait),
+            None => Err(failed(TaskFailure::Unknown, format!("there is no task {function} here"))),
+        }
+    }
+
     fn push<In, Out>(&mut self, name: String, run: Option<Runner>) -> Task<In, Out> {
         // A table with more entries than indexes is refused before any handle is used.
         let index = u16::try_from(self.entries.len()).unwrap_or(u16::MAX);
@@ -411,10 +456,7 @@ impl Bound<'_> {
         payload: Payload<'static>,
         limits: &Limits,
     ) -> Outcome {
-        self.begin(context, function, payload, limits).or_else(|not_yet| match not_yet {
-            NotYet::Failed(failed) => Err(failed),
-            NotYet::Running(future) => block_on(future),
-        })
+        self.begin(context, function, payload, limits).or_else(NotYet::wait)
     }
 
     /// Runs the task with this index to its end, or begins it if it is a future. Never unwinds.
@@ -427,10 +469,7 @@ impl Bound<'_> {
         limits: &Limits,
     ) -> Result<Payload<'static>, NotYet> {
         match self.runners.get(usize::from(function)) {
-            Some(Some(Runner::Call(run))) => run(context, payload, limits).map_err(NotYet::Failed),
-            Some(Some(Runner::Begin(begin))) => {
-                Err(NotYet::Running(begin(context.detached(), payload, *limits)))
-            }
+            Some(Some(run)) => run.begin(context, payload, limits),
             found => Err(NotYet::Failed(self.unknown(function, found.is_some()))),
         }
     }

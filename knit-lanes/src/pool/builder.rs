@@ -4,7 +4,7 @@ use crate::DEFAULT_MAX_BUFFERS;
 use crate::Error;
 use crate::Isolation;
 use crate::error::StartError;
-use crate::pool::{Balancer, Pool};
+use crate::pool::{Balancer, Inline, Pool};
 use crate::process::Program;
 use crate::tasks::Tasks;
 use core::time::Duration;
@@ -20,6 +20,7 @@ pub struct Builder {
     /// How many were asked for.
     processes: Option<usize>,
     threads: usize,
+    pub(super) inline: Option<Inline>,
     /// Whether a worker may start the pool.
     pub(super) inside_worker: bool,
     pub(super) balancer: Balancer,
@@ -44,6 +45,7 @@ impl Default for Builder {
         Self {
             processes: None,
             threads: 0,
+            inline: None,
             inside_worker: false,
             balancer: Balancer::default(),
             queue_limit: usize::MAX,
@@ -90,6 +92,26 @@ impl Builder {
     /// ```
     pub fn threads(mut self, count: usize) -> Self {
         self.threads = count;
+        self
+    }
+
+    /// Threads that wait for calls run some of them. Default: they do not.
+    ///
+    /// ```
+    /// use knit_lanes::{Inline, Pool, Position, Tasks};
+    ///
+    /// # fn main() -> knit_lanes::Result<()> {
+    /// let mut tasks = Tasks::new();
+    /// let square = tasks.add("square", |n: f64| n * n);
+    /// let inline = Inline { position: Position::Last, batch: 8, threshold: 2 };
+    /// let pool = Pool::builder().threads(1).inline(inline).start(tasks)?;
+    /// let sum: f64 = pool.map(square, (0..100).map(f64::from)).map(Result::unwrap).sum();
+    /// assert_eq!(sum, 328_350.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inline(mut self, inline: Inline) -> Self {
+        self.inline = Some(inline);
         self
     }
 

@@ -23,7 +23,7 @@ pub(super) type Outcome = Result<Parcel, Box<CallError>>;
 
 /// State of one call, shared by its handle, its lane and the queue.
 #[derive(Debug)]
-pub(super) struct CallState {
+pub(crate) struct CallState {
     /// 0 until the outcome is there, then 1.
     done: AtomicU32,
     /// The lane that has the call; `QUEUED` before that.
@@ -90,6 +90,8 @@ impl Wakes {
 const QUEUED: usize = usize::MAX;
 /// In place of a lane: the call has ended and no lane may take it.
 const ENDED: usize = usize::MAX - 1;
+/// In place of a lane: a thread that waits runs it.
+const INLINE: usize = usize::MAX - 2;
 
 impl CallState {
     pub(super) fn new(outcome: Option<Outcome>) -> Arc<Self> {
@@ -102,7 +104,7 @@ impl CallState {
     }
 
     #[inline]
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         // Acquire: pairs with the release store in `complete`.
         self.done.load(Ordering::Acquire) != 0
     }
@@ -111,7 +113,7 @@ impl CallState {
     #[inline]
     pub(super) fn lane(&self) -> Option<usize> {
         // Relaxed: a hint where to look; the outcome is what counts.
-        Some(self.lane.load(Ordering::Relaxed)).filter(|lane| *lane < ENDED)
+        Some(self.lane.load(Ordering::Relaxed)).filter(|lane| *lane < INLINE)
     }
 
     /// Takes a call of the queue for a lane, before the lane's worker is given it. False when the call has ended.
@@ -119,6 +121,16 @@ impl CallState {
         // Relaxed, here and below: one of two claims wins, and nothing else is read on the strength of it.
         let claim = self.lane.compare_exchange(QUEUED, lane, Ordering::Relaxed, Ordering::Relaxed);
         claim.is_ok()
+    }
+
+    /// Takes a call of the queue for the calling thread, which runs it. False when the call has ended.
+    pub(super) fn claim_inline(&self) -> bool {
+        self.claim(INLINE)
+    }
+
+    /// Whether a thread that waits runs it, or has run it.
+    pub(super) fn is_inline(&self) -> bool {
+        self.lane.load(Ordering::Relaxed) == INLINE
     }
 
     /// The lane had no room: the call is queued again.

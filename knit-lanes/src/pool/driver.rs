@@ -26,6 +26,7 @@ pub(super) fn run(shared: &Shared) {
             rest(shared, local);
         }
     }
+    shared.flush_inline();
     let end = Instant::now().checked_add(shared.drain_timeout);
     drive(shared, &mut spin, end, || shared.unfinished() > 0 && shared.has_workers());
 }
@@ -35,13 +36,14 @@ pub(super) fn run(shared: &Shared) {
 fn rest(shared: &Shared, local: u32) {
     shared.set_driver_rests(true);
     // A call that is submitted after this look finds the driver resting, and rings.
-    if shared.lanes.iter().all(|lane| lane.in_flight() == 0) {
+    if shared.lanes.iter().all(|lane| lane.in_flight() == 0) && !shared.has_inline() {
         shared.driver.wait_local(local, shared.until_deadline());
         shared.set_driver_rests(false);
     } else {
         shared.set_driver_rests(false);
         let tick = shared.until_deadline().map_or(TICK, |remaining| remaining.min(TICK));
         shared.driver.wait_local(local, Some(tick));
+        shared.look_after_inline();
         for lane in &shared.lanes {
             lane.poll(shared);
         }

@@ -22,16 +22,20 @@ mod deadlines;
 mod driver;
 mod events;
 mod incarnation;
+mod inline;
 mod lane;
 mod map;
 mod metrics;
 mod shared;
+mod spin;
 mod supervisor;
 mod turn;
 
 pub use balancer::Balancer;
 pub use builder::Builder;
 pub use call::Call;
+pub(crate) use call::CallState;
+pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
 
@@ -114,7 +118,7 @@ impl Pool {
         }
     }
 
-    /// How many lanes the pool has.
+    /// How many lanes the pool has, the [inline](Builder::inline) one aside.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.shared.lanes.len()

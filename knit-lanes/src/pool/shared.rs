@@ -5,8 +5,10 @@ use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
 use super::events;
+use super::inline::InlineLane;
 use super::lane::{Lane, MOST_DEATHS, Offered};
 use super::metrics::Metrics;
+use super::spin::Spin;
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -48,6 +50,7 @@ pub(super) struct Shared {
     /// Wakes the driver.
     pub(super) driver: FutexPair,
     picker: Picker,
+    pub(super) inline: Option<InlineLane>,
     queue: Mutex<VecDeque<Queued>>,
     seen: events::Queue,
     /// Most calls in the queue.
@@ -128,6 +131,7 @@ impl Shared {
             deadlines: Deadlines::default(),
             driver: FutexPair::default(),
             picker: Picker::new(builder.balancer),
+            inline: builder.inline.map(InlineLane::new),
             queue_limit: builder.queue_limit,
             queue: Mutex::default(),
             seen: events::Queue::default(),
@@ -145,7 +149,8 @@ impl Shared {
 
     /// Hands a call to a lane that has room; to the queue when none has.
     ///
-    /// The balancer says which lane is asked first; the others follow in rotation.
+    /// The inline lane comes first when it wants the call. The balancer says which lane is asked next; the others
+    /// follow in rotation.
     #[inline]
     pub(super) fn submit(
         &self,
@@ -156,6 +161,13 @@ impl Shared {
     ) {
         let retries = if retry { MOST_DEATHS } else { 0 };
         events::submitted(&self.names, function, &parcel, state);
+        if self.inline.is_some() {
+            let call = Queued { function, retries, parcel, state: Arc::clone(state) };
+            match self.offer_inline(call) {
+                Ok(()) => return self.look_out(),
+                Err(back) => parcel = back.parcel,
+            }
+        }
         // Calls that already wait go first.
         if !self.has_queue() {
             let lanes = self.lanes.len();
@@ -170,14 +182,19 @@ impl Shared {
             };
             let first = self.picker.pick(lanes, |lane| self.lanes[lane].load());
             if (0..lanes).any(|n| offer((first + n) % lanes)) {
-                // Relaxed: the lock of the lane orders it after the driver's look at the lane.
-                if self.driver_rests.load(Ordering::Relaxed) != 0 {
-                    self.rouse_driver();
-                }
-                return;
+                return self.look_out();
             }
         }
         self.enqueue(Queued { function, retries, parcel, state: Arc::clone(state) });
+    }
+
+    /// The driver looks at the lanes now and then from now on.
+    #[inline]
+    fn look_out(&self) {
+        // Relaxed: the lock of the lane orders it after the driver's look at the lane.
+        if self.driver_rests.load(Ordering::Relaxed) != 0 {
+            self.rouse_driver();
+        }
     }
 
     #[cold]
@@ -193,7 +210,7 @@ impl Shared {
     }
 
     #[cold]
-    fn enqueue(&self, call: Queued) {
+    pub(super) fn enqueue(&self, call: Queued) {
         let mut queue = self.queue();
         if queue.len() >= self.queue_limit {
             drop(queue);
@@ -271,6 +288,12 @@ impl Shared {
                     }
                     // It has just ended, or is back in the queue, or is being handed over.
                     core::hint::spin_loop();
+                }
+                None if call.is_inline() => {
+                    // The task sees it, if it looks.
+                    let mut wakes = Wakes::default();
+                    call.complete(Err(Box::new(error(true))), &mut wakes);
+                    return self.wake(wakes);
                 }
                 None if call.end_queued() => {
                     let mut wakes = Wakes::default();
@@ -353,6 +376,7 @@ impl Shared {
 
     /// A future has begun to wait for a call, or its handle was dropped.
     pub(super) fn left_unattended(&self) {
+        self.flush_inline();
         // Relaxed: `ring_local` orders it before the driver's next look.
         self.unattended.fetch_add(1, Ordering::Relaxed);
         self.driver.ring_local();
@@ -408,6 +432,7 @@ impl Shared {
         let mut relax = Relax::new();
         let mut spin = Spin::new(self.spin.min(remaining(deadline).unwrap_or(Duration::MAX)));
         while !call.is_done() {
+            self.run_inline();
             match call.lane() {
                 Some(lane) if call.is_unwatched() => {
                     if let Some(outcome) = self.lanes[lane].glance_for(self, call, &mut relax) {
@@ -500,8 +525,11 @@ impl Shared {
             // Acquire: pairs with `queue_again`. When a lane has returned calls meanwhile, some may not have been seen.
             let returned = self.returned.load(Ordering::Acquire);
             // The queue first: a call that has left it is with its lane by then.
+            // Before it the inline lane, whose calls may go there.
+            let inline = self.inline.as_ref().map_or(0, InlineLane::unfinished);
             let queued = self.queued.load(Ordering::Acquire);
-            let unfinished = queued + self.lanes.iter().map(Lane::in_flight).sum::<usize>();
+            let unfinished =
+                inline + queued + self.lanes.iter().map(Lane::in_flight).sum::<usize>();
             if self.returned.load(Ordering::Acquire) == returned {
                 return unfinished;
             }
@@ -556,34 +584,6 @@ impl Shared {
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The spin of one wait for one call. It has the whole limit each time: any thread may wait for any
-/// call, so none has a history that would tell how long the next wait lasts. Counts polls, and looks at
-/// the clock only now and then.
-struct Spin {
-    polls: u32,
-    limit: Duration,
-    since: Option<Instant>,
-}
-
-impl Spin {
-    /// Polls between two looks at the clock: reading it costs as much as a poll.
-    const POLLS_PER_LOOK: u32 = 64;
-
-    fn new(limit: Duration) -> Self {
-        Self { polls: 0, limit, since: None }
-    }
-
-    /// Counts a poll. True once polling has gone on for the limit.
-    #[inline]
-    fn over(&mut self) -> bool {
-        self.polls = self.polls.wrapping_add(1);
-        if !self.polls.is_multiple_of(Self::POLLS_PER_LOOK) && !self.limit.is_zero() {
-            return false;
-        }
-        self.since.get_or_insert_with(Instant::now).elapsed() >= self.limit
     }
 }
 
