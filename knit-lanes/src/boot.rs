@@ -57,6 +57,10 @@ pub struct Boot {
     /// Whether programs that the worker starts may gain privileges. Optional: they may not.
     #[serde(default)]
     pub new_privileges: bool,
+    /// Number of the descriptor that the worker inherits as its host's eventfd. Optional: hosts without one
+    /// do not say it. WAKE-10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eventfd: Option<u32>,
     /// Task names; the position of a name is its function index.
     pub tasks: Vec<String>,
 }
@@ -81,6 +85,7 @@ impl Boot {
             spin_us,
             max_buffers: DEFAULT_MAX_BUFFERS,
             new_privileges: false,
+            eventfd: None,
             tasks,
         }
     }
@@ -95,6 +100,20 @@ impl Boot {
     #[must_use]
     pub fn with_new_privileges(self, new_privileges: bool) -> Self {
         Self { new_privileges, ..self }
+    }
+
+    /// The same for a worker that inherits its host's eventfd as this descriptor. It must be 4 or above, so that it
+    /// is neither the segment nor an output stream nor the control channel. The segment must offer
+    /// [`Features::EVENTFD`](knit_proto::Features::EVENTFD).
+    #[must_use]
+    pub fn with_eventfd(self, descriptor: u32) -> Self {
+        Self { eventfd: Some(descriptor), ..self }
+    }
+
+    /// What the header of the segment says of the task names: `HeaderFields::tasks`. LANE-7.
+    #[must_use]
+    pub fn tasks_hash(&self) -> u64 {
+        hash_names(&self.tasks)
     }
 
     /// The limits that both ends of the lane have.
@@ -257,6 +276,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
         assert_eq!(fields.len(), 16);
+        assert!(!value.as_object().unwrap().contains_key("eventfd"));
         // Came later: hosts without them have the defaults.
         let later = [
             "max_buffers",
@@ -281,6 +301,18 @@ mod tests {
                 Boot::from_json(&mistyped.to_string()),
                 Err(BootError::Malformed { .. })
             ));
+        }
+    }
+
+    #[test]
+    fn a_host_with_an_eventfd_says_its_number() {
+        let boot = boot().with_eventfd(4);
+        let text = boot.to_json().unwrap();
+        assert!(text.contains(r#""eventfd":4"#), "{text}");
+        assert_eq!(Boot::from_json(&text), Ok(boot));
+        for wrong in ["-1", "4294967296", "4.5", "[]", "\"4\"", "true"] {
+            let text = text.replace(r#""eventfd":4"#, &format!(r#""eventfd":{wrong}"#));
+            assert!(matches!(Boot::from_json(&text), Err(BootError::Malformed { .. })), "{text}");
         }
     }
 

@@ -254,6 +254,8 @@ impl<M: SharedMemory> HostLane<M> {
     /// Tells the worker that the answer to a call is not wanted any more. The call stays in flight: the
     /// worker still answers it, sooner if its task looks at the abort flag. Returns whether the
     /// worker can be told: the call is in flight, and the lane has room for an abort signal of its own.
+    ///
+    /// A worker whose tasks are futures may sleep meanwhile: call [`Self::notify`], and wake it if that says so.
     pub fn abort(&mut self, call: CallId) -> bool {
         let Some(place) = self.calls.place(call) else { return false };
         if self.poisoned.is_some() || place.get() >= self.abort_capacity {

@@ -22,7 +22,8 @@ impl Features {
     pub const RECORDER: Self = Self(1 << 2);
     /// Each side parks on the futex word of the other side's control line. WAKE-1.
     pub const FUTEX_BELLS: Self = Self(1 << 3);
-    /// A side may ask to be woken through an eventfd. Reserved.
+    /// The worker wakes its host through an eventfd too. WAKE-9. It needs more than a segment:
+    /// [`Self::SUPPORTED`] lacks it, and whoever has the eventfd adds it.
     pub const EVENTFD: Self = Self(1 << 4);
     /// Shared buffers are given by handle over a control channel. LANE-25. It needs more than a segment:
     /// [`Self::SUPPORTED`] lacks it, and whoever has a channel adds it.

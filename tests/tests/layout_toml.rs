@@ -287,8 +287,8 @@ fn features_and_states_are_those_of_the_file() {
         .filter(|entry| text(entry, "since") == "1.0")
         .map(|entry| 1 << number(entry, "bit"))
         .sum();
-    // Those of a segment; the control channel needs a socket beside it.
-    let supported = Features::SUPPORTED.or(Features::BUFFER_HANDLES);
+    // Those of a segment; the control channel needs a socket beside it, and the eventfd is one.
+    let supported = Features::SUPPORTED.or(Features::BUFFER_HANDLES).or(Features::EVENTFD);
     assert_eq!(supported.bits(), now, "the features of 1.0 are those supported");
 
     let names: Vec<_> =

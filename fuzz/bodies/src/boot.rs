@@ -125,6 +125,9 @@ fn hold_ours(text: &str) {
     said("max_causes", boot.max_causes.into());
     said("max_depth", boot.max_depth.into());
     said("spin_us", boot.spin_us.into());
+    // No member and `null` are the same.
+    let eventfd = boot.eventfd.map(u64::from);
+    assert!(json.is_array() || json["eventfd"].as_u64() == eventfd, "eventfd: {text}");
     if let Some(tasks) = json["tasks"].as_array() {
         assert!(
             tasks.iter().map(Json::as_str).eq(boot.tasks.iter().map(|name| Some(name.as_str())))

@@ -1,33 +1,26 @@
 //! What a worker says of itself in debug output.
 
-use super::Memory;
 use crate::debug::{self, say};
 use crate::tasks::Bound;
-use crate::worker_lane::WorkerLane;
 use core::fmt;
 use knit_codec::Limits;
-use knit_ring::{Doorbell, FutexBell, Woken};
 use std::ffi::OsString;
 use tracing::field::display;
 
-/// Wakes the host.
 #[cold]
-pub(super) fn wake_host(lane: &WorkerLane<Memory>) {
-    FutexBell.wake(lane.bell());
+pub(super) fn woke_host() {
     say!(TRACE, SIGNALS, "host is woken");
 }
 
-/// The worker is about to sleep, unless there is something to do.
+/// There is nothing to do.
 #[cold]
-pub(crate) fn parks() {
-    say!(TRACE, SIGNALS, "parks");
+pub(super) fn sleeps() {
+    say!(TRACE, SIGNALS, "sleeps");
 }
 
 #[cold]
-pub(crate) fn has_slept(woken: Woken) {
-    if woken != Woken::Ready {
-        say!(TRACE, SIGNALS, "is awake");
-    }
+pub(super) fn has_slept() {
+    say!(TRACE, SIGNALS, "is awake");
 }
 
 /// What the worker has to work with. A thread shares the environment of its host.

@@ -1,5 +1,6 @@
 //! What a worker does, in a process of its own or in a thread: attach, serve, sleep, end.
 
+mod bell;
 mod events;
 mod process;
 mod running;
@@ -16,12 +17,13 @@ use crate::debug::say;
 use crate::tasks::{Bound, NotYet, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
 use crate::{Boot, GiveError, LaneError, SendError, TaskContext, TaskFailure};
+use bell::Bell;
 use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{Features, LaneKind, LaneState, ProtocolViolation};
 use knit_ring::{
-    AbortReceiver, Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax, SegmentError,
-    SpinBudget, SystemClock, Ticket, Until, Waiter, Woken, attach_segment,
+    AbortReceiver, Doorbell, Mapped, Mapping, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
+    attach_segment,
 };
 use running::RunningTasks;
 use std::io::Write;
@@ -82,12 +84,12 @@ impl From<ProtocolViolation> for Stop {
 }
 
 impl<'t> Worker<'t> {
-    /// Attaches to a segment, gets ready, and says so. With `bell`, threads of this process can end the worker's sleep.
+    /// Attaches to a segment, gets ready, and says so.
     fn open(
         memory: &Memory,
         boot: Boot,
         link: impl FnOnce() -> Option<Arc<Link>>,
-        bell: Option<FutexPair>,
+        bell: Bell,
         tasks: &'t Tasks,
     ) -> Result<Self, OpenError> {
         let layout = attach_segment(memory)?;
@@ -95,7 +97,7 @@ impl<'t> Worker<'t> {
         if fields.epoch != boot.epoch {
             return Err(OpenError::Epoch { segment: fields.epoch, boot: boot.epoch });
         }
-        if fields.tasks != crate::boot::hash_names(&boot.tasks) {
+        if fields.tasks != boot.tasks_hash() {
             return Err(OpenError::Names);
         }
         let offered = fields.required.or(fields.optional);
@@ -105,21 +107,22 @@ impl<'t> Worker<'t> {
         let waiter = WorkerLane::waiter(memory, &layout).map_err(LaneError::from)?;
         let link = offered.contains(Features::BUFFER_HANDLES).then(link).flatten();
         let handles = link.as_ref().map_or(Features::NONE, |_| Features::BUFFER_HANDLES);
-        let supported = Features::SUPPORTED.or(handles);
+        let bell = bell.of_segment(offered);
+        let supported = Features::SUPPORTED.or(handles).or(bell.features());
         let pid = std::process::id();
         tasks.run_warm_up().map_err(OpenError::WarmUp)?;
         let (limits, tasks) = (boot.limits(), tasks.bind(boot.tasks));
         imports(&tasks, &limits, fields.kind == LaneKind::Process);
         let lane = WorkerLane::open_with(memory, &layout, boot.max_payload, pid, supported)?;
         say!(DEBUG, LIFECYCLE, "is ready", pid = pid);
-        events::wake_host(&lane);
+        bell.wake(lane.bell());
         Ok(Self {
             lane,
             waiter,
             link,
             aborts: Arc::new(WorkerLane::aborts(memory, &layout).map_err(LaneError::from)?),
-            running: RunningTasks::new(bell.clone()),
-            bell: bell.map_or(Bell::Host, Bell::HostAndThreads),
+            running: RunningTasks::new(bell.threads().cloned()),
+            bell,
             limits,
             number: boot.lane,
             tasks,
@@ -150,9 +153,8 @@ impl<'t> Worker<'t> {
             let (lane, link) = (&mut self.lane, self.link.as_ref());
             let (running, aborts, end) = (&self.running, &*self.aborts, self.end.as_deref());
             let mut drained = Ok(false);
-            events::parks();
             // An error ends the sleep and is returned by the next look.
-            let woken = self.waiter.park(&self.bell, None, || {
+            self.waiter.park(&self.bell, None, || {
                 drained = link.map_or(Ok(false), |link| link.drain());
                 drained != Ok(false)
                     || !matches!(lane.host_state(), Ok(LaneState::Open))
@@ -160,14 +162,13 @@ impl<'t> Worker<'t> {
                     || end.is_some_and(ThreadEnd::is_abandoned)
                     || (running.has_room() && !matches!(lane.is_pending(), Ok(false)))
             });
-            events::has_slept(woken);
             self.after_look(drained?);
             self.spin.slept();
         }
         // The host closes only when no call is in flight, or when it gives those up.
         say!(DEBUG, LIFECYCLE, "ends, as the host asked for");
         self.lane.close();
-        events::wake_host(&self.lane);
+        self.bell.wake(self.lane.bell());
         Ok(())
     }
 
@@ -215,7 +216,7 @@ impl<'t> Worker<'t> {
     #[inline]
     fn answer(&mut self, request: Request) -> Result<(), Stop> {
         if request.wake {
-            events::wake_host(&self.lane);
+            self.bell.wake(self.lane.bell());
         }
         if self.end.as_deref().is_some_and(ThreadEnd::is_abandoned) {
             return Err(Stop::Abandoned);
@@ -278,7 +279,7 @@ impl<'t> Worker<'t> {
     fn after_look(&mut self, drained: bool) {
         self.since_look = 0;
         if drained && self.lane.notify() {
-            events::wake_host(&self.lane);
+            self.bell.wake(self.lane.bell());
         }
     }
 
@@ -297,10 +298,10 @@ impl<'t> Worker<'t> {
         rejected: bool,
         parcel: &Parcel,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
-        match respond(&mut self.lane, self.link.as_ref(), call, rejected, parcel) {
+        match respond(&mut self.lane, &self.bell, self.link.as_ref(), call, rejected, parcel) {
             Ok(false) => Ok(Ok(())),
             Ok(true) => {
-                events::wake_host(&self.lane);
+                self.bell.wake(self.lane.bell());
                 Ok(Ok(()))
             }
             Err(SendError::Full) => self.send_when_room(call, rejected, parcel),
@@ -325,7 +326,7 @@ impl<'t> Worker<'t> {
                 closing = !matches!(lane.host_state(), Ok(LaneState::Open))
                     || end.is_some_and(ThreadEnd::is_abandoned);
                 drained = link.map_or(Ok(false), |link| link.drain());
-                sent = respond(lane, link, call, rejected, parcel);
+                sent = respond(lane, &self.bell, link, call, rejected, parcel);
                 closing || drained != Ok(false) || sent != Err(SendError::Full)
             });
             // Both channels may be full, and then both sides wait for room.
@@ -333,7 +334,7 @@ impl<'t> Worker<'t> {
             match sent {
                 Ok(wake) => {
                     if wake {
-                        events::wake_host(&self.lane);
+                        self.bell.wake(self.lane.bell());
                     }
                     return Ok(Ok(()));
                 }
@@ -351,6 +352,7 @@ impl<'t> Worker<'t> {
 #[inline]
 fn respond(
     lane: &mut WorkerLane<Memory>,
+    bell: &Bell,
     link: Option<&Arc<Link>>,
     call: u32,
     rejected: bool,
@@ -363,7 +365,7 @@ fn respond(
     if !link.give(buffer)? {
         // The host reads the channel before it sleeps, and must be awake for that.
         if lane.notify() {
-            events::wake_host(lane);
+            bell.wake(lane.bell());
         }
         return Err(SendError::Full);
     }
@@ -398,36 +400,6 @@ pub(crate) fn spin_budget(longest: Duration) -> SpinBudget<SystemClock> {
 /// The part of the longest spin that is left when waits are long. An eighth of
 /// the default is 6 us, a small part of what a wake-up costs.
 const SHORTEST_SPIN: u32 = 8;
-
-/// What a worker sleeps on.
-enum Bell {
-    /// The host's bell.
-    Host,
-    /// That, and a word of this process.
-    HostAndThreads(FutexPair),
-}
-
-type Word = <Memory as knit_ring::SharedMemory>::Word;
-
-impl Doorbell<Word> for Bell {
-    fn ticket(&self, bell: &Word) -> Ticket {
-        match self {
-            Self::Host => FutexBell.ticket(bell),
-            Self::HostAndThreads(pair) => pair.ticket(bell),
-        }
-    }
-
-    fn wait_any(&self, bells: &[(&Word, Ticket)], until: Until<'_>) -> Woken {
-        match self {
-            Self::Host => FutexBell.wait_any(bells, until),
-            Self::HostAndThreads(pair) => pair.wait_any(bells, until),
-        }
-    }
-
-    fn wake(&self, bell: &Word) {
-        FutexBell.wake(bell);
-    }
-}
 
 /// Why a worker could not begin to serve a segment.
 #[derive(Debug, thiserror::Error)]

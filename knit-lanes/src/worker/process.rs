@@ -1,5 +1,6 @@
 //! A worker that is a process: what it inherits, and whose end it follows.
 
+use super::bell::Bell;
 use super::{EXIT_BOOT_FAILED, EXIT_WARM_UP_FAILED, Memory, OpenError, Worker, complain};
 use crate::buffer::link::Link;
 use crate::debug;
@@ -34,7 +35,7 @@ fn boot(tasks: &Tasks) -> Result<Worker<'_>, ServeError> {
     let memory = take_segment()?;
     let max_buffers = boot.max_buffers;
     // Only a worker with futures waits for more than the host.
-    let bell = if tasks.has_futures() {
+    let threads = if tasks.has_futures() {
         FutexPair::check().map_err(|error| ServeError::System {
             action: "wait for several futexes at once",
             error,
@@ -43,6 +44,7 @@ fn boot(tasks: &Tasks) -> Result<Worker<'_>, ServeError> {
     } else {
         None
     };
+    let bell = Bell::new(threads).with_inherited_eventfd(boot.eventfd);
     Ok(Worker::open(&memory, boot, || Link::inherited(max_buffers), bell, tasks)?)
 }
 

@@ -1,5 +1,6 @@
 //! A worker that is a thread of the host's process.
 
+use super::bell::Bell;
 use super::{EXIT_BOOT_FAILED, EXIT_WARM_UP_FAILED, Memory, OpenError, Worker, complain};
 use crate::buffer::link::Link;
 use crate::debug;
@@ -142,7 +143,7 @@ fn serve(
     debug::tag_thread(debug::Worker { lane: boot.lane, epoch: boot.epoch });
     let max_buffers = boot.max_buffers;
     let link = || Some(Link::over(channel, max_buffers));
-    match Worker::open(memory, boot, link, Some(end.bell.clone()), tasks) {
+    match Worker::open(memory, boot, link, Bell::new(Some(end.bell.clone())), tasks) {
         Ok(mut worker) => {
             worker.end = Some(Arc::clone(end));
             worker.serve()

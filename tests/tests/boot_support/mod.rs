@@ -97,6 +97,15 @@ pub fn spawn_with_channel(
     spawn_with(boot, stdin, vec![FdMapping { parent_fd: channel, child_fd: 3 }])
 }
 
+/// The same with an eventfd, or what should be one, as descriptor 4.
+pub fn spawn_with_eventfd(
+    boot: impl AsRef<OsStr>,
+    stdin: impl Into<Stdio>,
+    eventfd: OwnedFd,
+) -> Child {
+    spawn_with(boot, stdin, vec![FdMapping { parent_fd: eventfd, child_fd: 4 }])
+}
+
 fn spawn_with(
     boot: impl AsRef<OsStr>,
     stdin: impl Into<Stdio>,
