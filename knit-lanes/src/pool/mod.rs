@@ -132,8 +132,8 @@ impl Pool {
         self.shared.unfinished()
     }
 
-    /// What the pool has done so far. Takes each lane's lock for the time of a copy: a microsecond, with
-    /// [`Builder::measure_latency`] a few.
+    /// What the pool has done so far. Takes each lane's lock for the time of a copy, which with [`Builder::measure_latency`] is
+    /// one of 36 KiB.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
