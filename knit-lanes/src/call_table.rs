@@ -51,6 +51,20 @@ impl CallTable {
         Some(id)
     }
 
+    /// Takes back a call that was begun last in its place and never sent: its id was not used.
+    #[cold]
+    pub(crate) fn cancel(&mut self, call: CallId) {
+        if let Some(place) = self.place(call) {
+            self.in_flight = self.in_flight.without(place);
+        }
+    }
+
+    /// The call that had the place of `call`, which is in flight, before it; `None` when it is the first one.
+    pub(crate) fn before(&self, call: CallId) -> Option<u32> {
+        let generation = self.generations[call.place()].checked_sub(1)?;
+        Some((generation << 5) | (call.0 % SLOTS))
+    }
+
     /// The place of a call that is in flight.
     pub(crate) fn place(&self, call: CallId) -> Option<SlotIndex> {
         let place = SlotIndex::new(call.0 % SLOTS)?;
@@ -77,6 +91,22 @@ mod tests {
         assert_eq!(table.begin(), None);
         assert_eq!(table.end(ids[7].word()), Some(ids[7]));
         assert_eq!(table.begin().map(CallId::place), Some(7));
+    }
+
+    /// LANE-36: what the journal says of a place is about the call before, not about one that was never sent.
+    #[test]
+    fn a_cancelled_call_leaves_no_trace() {
+        let mut table = CallTable::default();
+        let first = table.begin().unwrap();
+        assert_eq!(table.before(first), None);
+        table.cancel(first);
+        assert_eq!((table.len(), table.begin()), (0, Some(first)));
+        assert_eq!(table.end(first.word()), Some(first));
+        let second = table.begin().unwrap();
+        assert_eq!(table.before(second), Some(first.word()));
+        table.cancel(second);
+        let again = table.begin().unwrap();
+        assert_eq!((again, table.before(again)), (second, Some(first.word())));
     }
 
     #[test]

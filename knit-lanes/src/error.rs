@@ -147,14 +147,17 @@ pub enum CallError {
     /// The answer is not what the task's handle says.
     #[error("the answer is not what the task's type says: {0}")]
     Answer(DecodeError),
-    /// The worker's process ended while the call was with it: the task may have run, in part or
-    /// whole.
-    #[error("the worker of lane {lane} {exit} during the call; the task may have run")]
+    /// The worker's process ended while the call was with it, and had published no answer.
+    #[error("the worker of lane {lane} {exit} during the call; the task {}", trace_of_it(*.may_have_run))]
     WorkerDied {
         /// The lane.
         lane: usize,
         /// How the process ended.
         exit: WorkerExit,
+        /// Whether the worker had begun with the call: then the task may have run, in part or whole. Else it did
+        /// not, and the pool has not made the call again: it was told not to
+        /// ([`Builder::retry`](crate::Builder::retry)), or eight workers have died with this call before them.
+        may_have_run: bool,
     },
     /// The worker broke the protocol while the call was with it. It was killed.
     #[error(

@@ -1,6 +1,7 @@
 //! The host's end of a lane, as a state machine.
 
 use crate::call_table::{CallId, CallTable};
+use crate::journal::JournalReader;
 use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, SendError};
 use crate::way::Way;
@@ -35,6 +36,8 @@ pub struct HostLane<M: SharedMemory> {
     /// Places whose signal is set.
     aborted: SlotMask,
     abort_capacity: u32,
+    /// There where the feature is in force.
+    journal: Option<JournalReader<M>>,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -115,6 +118,10 @@ impl<M: SharedMemory> HostLane<M> {
             aborts: AbortSender::new(memory, layout.region(Region::AbortBits))?,
             aborted: SlotMask::EMPTY,
             abort_capacity: layout.fields().geometry.abort_capacity(),
+            journal: features
+                .contains(Features::JOURNAL)
+                .then(|| JournalReader::new(memory, layout))
+                .transpose()?,
             poisoned: None,
         }))
     }
@@ -144,7 +151,7 @@ impl<M: SharedMemory> HostLane<M> {
             Some(call.place() as u16).filter(|signal| u32::from(*signal) < self.abort_capacity);
         let word0 = Word0::Call { function, abort };
         if let Err(error) = self.out.send(word0, call.word(), payload) {
-            self.calls.end(call.word());
+            self.calls.cancel(call);
             if let SendError::Poisoned(violation) = error {
                 self.poisoned = Some(violation);
             }
@@ -197,6 +204,19 @@ impl<M: SharedMemory> HostLane<M> {
         }
         self.look_at_worker()?;
         self.inbox.is_pending().inspect_err(|violation| self.poisoned = Some(*violation))
+    }
+
+    /// Whether the task of a call in flight may have run, in part or whole, once the worker's process has
+    /// ended and [`Self::take`] has returned `None`: false when nothing of it has happened, so that the call can
+    /// be made again on another lane. True when nobody knows: the lane is poisoned, or the worker keeps no journal.
+    /// While the process lives the answer means nothing. LANE-36.
+    #[must_use]
+    pub fn may_have_run(&self, call: CallId) -> bool {
+        let Some(journal) = self.journal.as_ref().filter(|_| self.poisoned.is_none()) else {
+            return true;
+        };
+        self.calls.place(call).is_none()
+            || journal.may_have_begun(call.word(), self.calls.before(call))
     }
 
     /// Asks the worker to end. The caller must wake it.

@@ -102,6 +102,7 @@ pub mod debug;
 mod error;
 mod host_lane;
 mod isolation;
+mod journal;
 pub mod knitting;
 mod peer_control;
 mod pool;

@@ -301,12 +301,13 @@ pub struct Task<In, Out> {
     index: u16,
     table: Table,
     timeout: Option<Duration>,
+    retry: bool,
     types: PhantomData<fn(In) -> Out>,
 }
 
 impl<In, Out> Task<In, Out> {
     pub(crate) fn new(index: u16, table: Table) -> Self {
-        Self { index, table, timeout: None, types: PhantomData }
+        Self { index, table, timeout: None, retry: true, types: PhantomData }
     }
 
     /// The same task, for calls that end with [`CallError::TimedOut`](crate::CallError::TimedOut) when there
@@ -328,6 +329,20 @@ impl<In, Out> Task<In, Out> {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The same task, for calls that are not made again when their worker dies before the task has begun: they
+    /// end with [`CallError::WorkerDied`](crate::CallError::WorkerDied), which says so. See
+    /// [`Builder::retry`](crate::Builder::retry).
+    #[must_use]
+    pub fn without_retry(self) -> Self {
+        Self { retry: false, ..self }
+    }
+
+    /// Whether calls by this handle may be made again.
+    #[must_use]
+    pub fn retries(self) -> bool {
+        self.retry
     }
 
     /// Longest time of a call by this handle, if it has one.
@@ -358,6 +373,7 @@ impl<In, Out> fmt::Debug for Task<In, Out> {
         f.debug_struct("Task")
             .field("index", &self.index)
             .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The worker's end of a lane, as a state machine.
 
 use crate::host_lane::{LaneError, stamps};
+use crate::journal::JournalWriter;
 use crate::peer_control::PeerControl;
 use crate::transfer::{Received, SendError};
 use crate::way::Way;
@@ -23,6 +24,8 @@ pub struct WorkerLane<M: SharedMemory> {
     state: M::Word,
     host: PeerControl<M>,
     negotiation: Negotiation,
+    /// There where the feature is in force.
+    journal: Option<JournalWriter<M>>,
 }
 
 /// One call to serve.
@@ -92,6 +95,10 @@ impl<M: SharedMemory> WorkerLane<M> {
             state: memory.word(mine.state)?,
             host,
             negotiation,
+            journal: accepted
+                .contains(Features::JOURNAL)
+                .then(|| JournalWriter::new(memory, layout))
+                .transpose()?,
         };
         // Relaxed, all three: E6 orders them.
         memory.word(mine.epoch)?.store_relaxed(fields.epoch);
@@ -122,7 +129,8 @@ impl<M: SharedMemory> WorkerLane<M> {
         Waiter::new(memory, &layout.worker_control(), &layout.host_control())
     }
 
-    /// A request, if it is cheap to see one: for spinning.
+    /// A request, if it is cheap to see one: for spinning. From here on the host takes its task for one that
+    /// may have run, should this process end.
     ///
     /// # Errors
     ///
@@ -133,7 +141,7 @@ impl<M: SharedMemory> WorkerLane<M> {
         self.request(received)
     }
 
-    /// A request, if there is one.
+    /// A request, if there is one; else as [`Self::poll`].
     ///
     /// # Errors
     ///
@@ -153,7 +161,7 @@ impl<M: SharedMemory> WorkerLane<M> {
         self.ends.is_pending()
     }
 
-    /// Answers a call. Returns whether the host sleeps and must be woken.
+    /// Answers a call, whose task is over. Returns whether the host sleeps and must be woken.
     ///
     /// # Errors
     ///
@@ -165,6 +173,11 @@ impl<M: SharedMemory> WorkerLane<M> {
         rejected: bool,
         payload: &Payload<'_>,
     ) -> Result<bool, SendError> {
+        // LANE-15: nothing is stored for a host that broke the protocol.
+        self.ends.intact()?;
+        if let Some(journal) = &self.journal {
+            journal.done(call);
+        }
         self.ends.respond(call, rejected, payload)?;
         Ok(self.notifier.notify())
     }
@@ -222,6 +235,9 @@ impl<M: SharedMemory> WorkerLane<M> {
             self.lock()?;
         }
         let Word0::Call { function, abort } = received.word0 else { return Ok(None) };
+        if let Some(journal) = &self.journal {
+            journal.taken(received.call);
+        }
         let wake = received.freed && self.notifier.notify();
         Ok(Some(Request { call: received.call, function, abort, payload: received.payload, wake }))
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! byte    0   host control    words: state, epoch, parked, bell, features, pid   writer: host
 //! byte  128   worker control  the same words                                     writer: worker
-//! byte  256   stage journal, 32 words     reserved: zero, ignored                writer: worker
+//! byte  256   stage journal   32 words, see `journal`                            writer: worker
 //! byte  384   host's counters             reserved: zero, ignored                writer: host
 //! byte  448   worker's counters           reserved: zero, ignored                writer: worker
 //! byte  512   ... 4096, and further pages reserved: zero, ignored
@@ -25,9 +25,9 @@ pub const HOST_CONTROL_AT: u32 = 0;
 /// Worker control line, from the start of the extension, in bytes. LANE-7. Two lines from the host's, so that
 /// adjacent-line prefetch does not tie them together.
 pub const WORKER_CONTROL_AT: u32 = 128;
-/// Stage journal, from the start of the extension, in bytes. Reserved. SEG-13.
+/// Stage journal, from the start of the extension, in bytes. LANE-34.
 pub const JOURNAL_AT: u32 = 256;
-/// Words of the stage journal: one for each request slot. Reserved. SEG-13.
+/// Words of the stage journal: one for each call in flight, by its id modulo this number. LANE-33.
 pub const JOURNAL_WORDS: u32 = 32;
 /// The host's counters, from the start of the extension, in bytes. Reserved. SEG-13.
 pub const HOST_COUNTERS_AT: u32 = 384;

@@ -16,7 +16,7 @@ impl Features {
     pub const NONE: Self = Self(0);
     /// Senders store the publication count of a slot into its header line, after the toggle. MBX-9.
     pub const STAMPS: Self = Self(1);
-    /// The worker keeps the stage journal. Reserved.
+    /// The worker notes how far it is with each call. LANE-34.
     pub const JOURNAL: Self = Self(1 << 1);
     /// Both sides keep flight recorder rings. Reserved.
     pub const RECORDER: Self = Self(1 << 2);
@@ -40,7 +40,7 @@ impl Features {
     pub const IN_PLACE_REPLIES: Self = Self(1 << 10);
 
     /// What this implementation can do.
-    pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::FUTEX_BELLS.0);
+    pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::JOURNAL.0 | Self::FUTEX_BELLS.0);
 
     const NAMES: [(Self, &str); 11] = [
         (Self::STAMPS, "stamps"),

@@ -1,8 +1,8 @@
 //! Validated positions inside one segment.
 
 use crate::{
-    ArenaLayout, ControlLayout, Direction, EXTENSION_AT, HOST_CONTROL_AT, HeaderFields,
-    MailboxLayout, Region, Span, WORKER_CONTROL_AT,
+    ArenaLayout, ControlLayout, Direction, EXTENSION_AT, HOST_CONTROL_AT, HeaderFields, JOURNAL_AT,
+    JOURNAL_WORDS, MailboxLayout, Region, Span, WORKER_CONTROL_AT,
 };
 
 /// Unit of the segment's pages, in bytes. A constant of the layout, not of the machine. SEG-21.
@@ -78,6 +78,13 @@ impl Layout {
     #[must_use]
     pub fn extension(&self) -> Span {
         Span::new(EXTENSION_AT, self.fields.extension.get()).expect("a number of pages")
+    }
+
+    /// The stage journal.
+    #[must_use]
+    pub fn journal(&self) -> Span {
+        let journal = self.extension().part(JOURNAL_AT, JOURNAL_WORDS * 4);
+        journal.expect("words inside the page")
     }
 
     /// A region of the lane block, from the start of the segment.

@@ -39,6 +39,7 @@ mod extension;
 mod feature;
 mod header;
 mod header_error;
+mod journal;
 mod layout;
 mod negotiation;
 mod offset;
@@ -74,6 +75,7 @@ pub use header::{
     READY_BIT, RawHeader, Reader, field, ready_word,
 };
 pub use header_error::HeaderError;
+pub use journal::{Stage, journal_index, may_have_begun};
 pub use layout::{Layout, PAGE_BYTES};
 pub use negotiation::{Negotiation, Phase, RawControl};
 pub use offset::{Span, WordOffset};

@@ -191,7 +191,7 @@ mod tests {
         HeaderFields {
             version: Version::CURRENT,
             required: Features::FUTEX_BELLS,
-            optional: Features::STAMPS.or(Features::JOURNAL),
+            optional: Features::STAMPS.or(Features::RECORDER),
             epoch: EPOCH,
             creator: CreatorId::default(),
             kind: LaneKind::Process,

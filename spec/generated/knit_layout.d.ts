@@ -395,6 +395,12 @@ export declare const Parked: {
   readonly PARKED: 1;
 };
 
+/** How far a worker is with a call: the low five bits of a journal word. LANE-34. */
+export declare const Stage: {
+  readonly TAKEN: 1;
+  readonly DONE: 2;
+};
+
 /** Features, as masks. */
 export declare const Feature: {
   readonly STAMPS: 0x00000001;

@@ -94,6 +94,10 @@
 #define KNIT_PARKED_AWAKE UINT32_C(0)
 #define KNIT_PARKED_PARKED UINT32_C(1)
 
+/* How far a worker is with a call: the low five bits of a journal word. LANE-34. */
+#define KNIT_STAGE_TAKEN UINT32_C(1)
+#define KNIT_STAGE_DONE UINT32_C(2)
+
 /* Features: masks of the words `required`, `optional` and `features`. */
 #define KNIT_FEATURE_STAMPS UINT32_C(0x00000001)
 #define KNIT_FEATURE_JOURNAL UINT32_C(0x00000002)

@@ -305,6 +305,12 @@ export const Parked = Object.freeze({
   PARKED: 1,
 });
 
+/** How far a worker is with a call: the low five bits of a journal word. LANE-34. */
+export const Stage = Object.freeze({
+  TAKEN: 1,
+  DONE: 2,
+});
+
 /** Features, as masks. */
 export const Feature = Object.freeze({
   STAMPS: 0x00000001,

@@ -226,6 +226,13 @@ class Parked(IntEnum):
     PARKED = 1
 
 
+class Stage(IntEnum):
+    """How far a worker is with a call: the low five bits of a journal word. LANE-34."""
+
+    TAKEN = 1
+    DONE = 2
+
+
 class Feature(IntFlag):
     """Features, as masks."""
 

@@ -1,4 +1,4 @@
-//! Heap memory of which every single load and store passes through a test.
+//! Memory of which every single load and store passes through a test.
 
 use knit_proto::{Span, WordOffset};
 use knit_ring::{
@@ -38,21 +38,21 @@ pub enum Order {
     Bytes(usize),
 }
 
-/// Heap memory as one party sees it, through an [`Intercept`]. Clones share both.
-pub struct Intercepted<I> {
-    inner: HeapMemory,
+/// Memory as one party sees it, through an [`Intercept`]: heap memory, or that of processes. Clones share both.
+pub struct Intercepted<I, M = HeapMemory> {
+    inner: M,
     by: Arc<I>,
 }
 
-impl<I: Intercept> Intercepted<I> {
+impl<I: Intercept, M: SharedMemory> Intercepted<I, M> {
     /// `inner` as seen through `by`.
-    pub fn over(inner: &HeapMemory, by: I) -> Self {
+    pub fn over(inner: &M, by: I) -> Self {
         Self { inner: inner.clone(), by: Arc::new(by) }
     }
 
     /// Another memory of the same party, behind the same [`Intercept`].
     #[must_use]
-    pub fn beside(&self, inner: &HeapMemory) -> Self {
+    pub fn beside(&self, inner: &M) -> Self {
         Self { inner: inner.clone(), by: Arc::clone(&self.by) }
     }
 
@@ -63,9 +63,9 @@ impl<I: Intercept> Intercepted<I> {
     }
 }
 
-impl<I: Intercept> SharedMemory for Intercepted<I> {
-    type Word = InterceptedWord<I>;
-    type Bytes = InterceptedBytes<I>;
+impl<I: Intercept, M: SharedMemory> SharedMemory for Intercepted<I, M> {
+    type Word = InterceptedWord<I, M>;
+    type Bytes = InterceptedBytes<I, M>;
 
     fn len(&self) -> u32 {
         self.inner.len()
@@ -90,26 +90,26 @@ impl<I: Intercept> SharedMemory for Intercepted<I> {
     }
 }
 
-impl<I> Clone for Intercepted<I> {
+impl<I, M: Clone> Clone for Intercepted<I, M> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), by: Arc::clone(&self.by) }
     }
 }
 
-impl<I> fmt::Debug for Intercepted<I> {
+impl<I, M: fmt::Debug> fmt::Debug for Intercepted<I, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Intercepted").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
 /// A word of [`Intercepted`] memory.
-pub struct InterceptedWord<I> {
-    word: <HeapMemory as SharedMemory>::Word,
+pub struct InterceptedWord<I, M: SharedMemory = HeapMemory> {
+    word: M::Word,
     at: u32,
     by: Arc<I>,
 }
 
-impl<I> InterceptedWord<I> {
+impl<I, M: SharedMemory> InterceptedWord<I, M> {
     /// Where in the memory the word stands, in bytes.
     #[must_use]
     pub fn at(&self) -> u32 {
@@ -117,7 +117,7 @@ impl<I> InterceptedWord<I> {
     }
 }
 
-impl<I: Intercept> SharedWord for InterceptedWord<I> {
+impl<I: Intercept, M: SharedMemory> SharedWord for InterceptedWord<I, M> {
     fn load_relaxed(&self) -> u32 {
         self.by.load(self.at, self.word.load_relaxed(), Order::Relaxed)
     }
@@ -140,7 +140,10 @@ impl<I: Intercept> SharedWord for InterceptedWord<I> {
 }
 
 /// A flip is a load and a store to those who intercept.
-impl<I: Intercept> SharedWordRmw for InterceptedWord<I> {
+impl<I: Intercept, M: SharedMemory> SharedWordRmw for InterceptedWord<I, M>
+where
+    M::Word: Sync,
+{
     fn fetch_xor_release(&self, bits: u32) {
         let value = self.load_relaxed();
         self.store_release(value ^ bits);
@@ -157,21 +160,21 @@ impl<I: Intercept> SharedWordRmw for InterceptedWord<I> {
     }
 }
 
-impl<I> fmt::Debug for InterceptedWord<I> {
+impl<I, M: SharedMemory> fmt::Debug for InterceptedWord<I, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterceptedWord").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
 /// Bytes of [`Intercepted`] memory.
-pub struct InterceptedBytes<I> {
-    bytes: <HeapMemory as SharedMemory>::Bytes,
+pub struct InterceptedBytes<I, M: SharedMemory = HeapMemory> {
+    bytes: M::Bytes,
     /// Start of the span in the memory.
     at: u32,
     by: Arc<I>,
 }
 
-impl<I: Intercept> InterceptedBytes<I> {
+impl<I: Intercept, M: SharedMemory> InterceptedBytes<I, M> {
     fn load(&self, at: u32, order: Order) -> u32 {
         let mut word = [0];
         self.bytes.load_words(at, &mut word).expect("the whole copy is inside");
@@ -195,7 +198,7 @@ impl<I: Intercept> InterceptedBytes<I> {
     }
 }
 
-impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
+impl<I: Intercept, M: SharedMemory> SharedBytes for InterceptedBytes<I, M> {
     fn len(&self) -> u32 {
         self.bytes.len()
     }
@@ -236,7 +239,7 @@ impl<I: Intercept> SharedBytes for InterceptedBytes<I> {
     }
 }
 
-impl<I> fmt::Debug for InterceptedBytes<I> {
+impl<I, M: SharedMemory> fmt::Debug for InterceptedBytes<I, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterceptedBytes").field("at", &self.at).finish_non_exhaustive()
     }

@@ -25,6 +25,7 @@ mod geometry;
 pub mod histories;
 mod hostile;
 mod intercept;
+pub mod kill_matrix;
 pub mod knitting;
 mod loom_memory;
 mod model;

@@ -209,7 +209,7 @@ fn every_header_field_is_compared_never_obeyed() {
         (field::SEGMENT_BYTES, 4096, &["states 4096 bytes"]),
         (field::SEGMENT_BYTES + 1, 1, &["bytes"]),
         (field::REQUIRED, 1 << 20, &["requires features", "0x00100000"]),
-        (field::REQUIRED, Features::JOURNAL.bits(), &["requires features", "journal"]),
+        (field::REQUIRED, Features::RECORDER.bits(), &["requires features", "recorder"]),
         (field::EPOCH, 0, &["epoch 0"]),
         (field::LANE_KIND, 9, &["lane kind 9"]),
         (field::SLOTS, 64, &["slot count is 64"]),

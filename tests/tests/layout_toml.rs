@@ -293,13 +293,19 @@ fn features_and_states_are_those_of_the_file() {
 
     let names: Vec<_> =
         entries("enum").iter().map(|entry| text(entry, "name").to_owned()).collect();
-    assert_eq!(names, ["lane_state", "lane_kind", "parked"], "compare the values of every one");
+    assert_eq!(
+        names,
+        ["lane_state", "lane_kind", "parked", "stage"],
+        "compare the values of every one"
+    );
     let states = [LaneState::Absent, LaneState::Open, LaneState::Closing];
     let states = states.map(|state| (format!("{state:?}"), state.word()));
     assert_eq!(enumeration("lane_state"), states);
     assert!((3..100).chain([u32::MAX]).all(|word| LaneState::from_word(word).is_none()));
     let kinds = [LaneKind::Process, LaneKind::Thread];
     assert_eq!(enumeration("lane_kind"), kinds.map(|kind| (format!("{kind:?}"), kind.word())));
+    let stages = [Stage::Taken, Stage::Done].map(|stage| (format!("{stage:?}"), stage.word()));
+    assert_eq!(enumeration("stage"), stages);
     let parked = [("AWAKE".to_owned(), AWAKE), ("PARKED".to_owned(), PARKED)];
     assert_eq!(enumeration("parked").map(|(name, value)| (name.to_uppercase(), value)), parked);
 }

@@ -166,8 +166,8 @@ fn a_worker_that_ignores_an_abort_is_killed() {
         let behind = pool.call(remote.square, 3.0);
         let error = stuck.wait().unwrap_err();
         assert!(matches!(error, CallError::TimedOut { may_have_run: true, .. }), "{error}");
-        let error = behind.wait().unwrap_err();
-        assert!(matches!(error, CallError::WorkerDied { lane: 0, .. }), "{error}");
+        // The worker had not begun with it: the next one runs it.
+        assert_eq!(behind.wait().unwrap(), 9.0);
         until_gone(&before);
         assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
         assert_ne!(pool.worker_ids(), before);

@@ -140,15 +140,10 @@ fn calls_with_buffers_survive_the_worker_that_did_not_get_them() {
         kill(worker);
         drop(inside);
         assert!(matches!(held.wait(), Err(CallError::WorkerDied { .. })));
-        let mut died = 0;
+        // Also those that were with the dead worker, which had been given their buffers and had not begun.
         for (n, call) in (0_u32..).zip(calls) {
-            match call.wait() {
-                Ok(found) => assert_eq!(found, sum(&n.to_le_bytes())),
-                Err(CallError::WorkerDied { .. }) => died += 1,
-                Err(error) => panic!("{error}"),
-            }
+            assert_eq!(call.wait().unwrap(), sum(&n.to_le_bytes()));
         }
-        assert!(died < 32, "{died} calls were with the worker");
     });
 }
 

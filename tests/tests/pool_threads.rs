@@ -136,7 +136,11 @@ fn a_thread_that_keeps_an_aborted_call_is_let_go_of_and_runs_nothing_more() {
         first.abort();
         assert!(matches!(first.wait(), Err(CallError::Aborted { may_have_run: true })));
         match behind.wait() {
-            Err(CallError::WorkerDied { lane: 0, exit: WorkerExit::Abandoned }) => {}
+            Err(CallError::WorkerDied {
+                lane: 0,
+                exit: WorkerExit::Abandoned,
+                may_have_run: true,
+            }) => {}
             other => panic!("{other:?}"),
         }
         // Another thread serves the lane, while the first one is still in its task.

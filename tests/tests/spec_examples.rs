@@ -97,6 +97,32 @@ fn the_abort_bits_of_the_lanes_chapter() {
     }
 }
 
+#[test]
+fn the_stage_journal_of_the_lanes_chapter() {
+    let fields = HeaderFields { optional: Features::JOURNAL, ..fields() };
+    let layout = Layout::new(fields);
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    create_segment(&memory, &fields).unwrap();
+    HostLane::announce(&memory, &layout, 77).unwrap();
+    let mut worker = WorkerLane::open(&memory, &layout, 1024, 78).unwrap();
+    let mut host = HostLane::connect(&memory, &layout, 1024).unwrap().expect("the worker is open");
+    let nothing = Payload::bare(Tag::UNDEFINED);
+    let mut submit = || host.submit(0, &nothing).unwrap().call.word();
+    assert_eq!([submit(), submit()], [0, 1]);
+    for call in [0, 1] {
+        assert_eq!(worker.take().unwrap().unwrap().call, call);
+        worker.respond(call, false, &nothing).unwrap();
+        host.take().unwrap().unwrap();
+    }
+    assert_eq!(host.submit(0, &nothing).unwrap().call.word(), 32);
+    worker.take().unwrap().unwrap();
+    let example = example("lanes.md", "stage journal");
+    assert_eq!(example.len(), 12);
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, layout.extension().at() + at), "byte {at}");
+    }
+}
+
 /// The segment of the example in the segment chapter.
 fn fields() -> HeaderFields {
     HeaderFields {

@@ -58,7 +58,8 @@ pub fn run(repetitions: u32) -> Result<Deaths, Failure> {
 }
 
 fn once(deaths: &mut Deaths) -> Result<(), Failure> {
-    let builder = Pool::builder().processes(1).drain_timeout(Duration::from_secs(1));
+    // Without retries, so that every call fails and how fast can be seen.
+    let builder = Pool::builder().processes(1).retry(false).drain_timeout(Duration::from_secs(1));
     let (pool, work) = work::start(builder)?;
     end(pool.call(work.square, 3.0))??;
     let before = pool.worker_ids();

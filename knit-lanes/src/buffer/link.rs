@@ -4,6 +4,7 @@ use super::Object;
 use super::context::Buffer;
 use super::socket::{MESSAGES_PER_DRAIN, Received, SendFault, Socket, dispose};
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use knit_codec::{Payload, SharedBufferRef};
 use knit_proto::{ControlFault, ControlMessage, ProtocolViolation, SLOTS};
 use knit_ring::{Mapping, SharedMemory};
@@ -96,6 +97,12 @@ impl Link {
     /// The side of a worker that was handed its end.
     pub(crate) fn over(end: OwnedFd, limit: u32) -> Arc<Self> {
         Self::new(end.into(), limit)
+    }
+
+    /// Waits until no process has the other end open, at most for `timeout`. Whether that is so: then the worker has
+    /// ended, also one that was started by way of another process.
+    pub(crate) fn hangs_up_within(&self, timeout: Duration) -> bool {
+        self.socket.hangs_up_within(timeout)
     }
 
     fn new(socket: Socket, limit: u32) -> Arc<Self> {

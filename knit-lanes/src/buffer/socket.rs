@@ -2,6 +2,7 @@
 
 use knit_proto::{CONTROL_MESSAGE_BYTES, ControlFault, ControlMessage};
 use knit_ring::inherited_descriptor;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
@@ -10,6 +11,7 @@ use rustix::net::{
 };
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// The descriptor that a worker inherits its end as. LANE-26.
 pub(crate) const CHANNEL_FD: RawFd = 3;
@@ -69,6 +71,25 @@ impl Socket {
         let fits = sockopt::socket_domain(&socket) == Ok(AddressFamily::UNIX)
             && sockopt::socket_type(&socket) == Ok(SocketType::SEQPACKET);
         fits.then_some(Self(socket))
+    }
+
+    /// Waits until no process has the other end open, at most for `timeout`. Whether that is so.
+    pub(super) fn hangs_up_within(&self, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec {
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            // A hang-up is told without being asked for.
+            let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
+            match rustix::event::poll(&mut fds, Some(&left)) {
+                Err(Errno::INTR) => {}
+                Ok(_) => return fds[0].revents().contains(PollFlags::HUP),
+                Err(_) => return false,
+            }
+        }
     }
 
     /// Sends a message with the descriptors that belong to it.

@@ -31,6 +31,7 @@ pub struct Builder {
     pub(super) arena_reserved: u32,
     pub(super) max_buffers: u32,
     pub(super) spin: Duration,
+    pub(super) retry: bool,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) hard_timeout: Duration,
@@ -54,6 +55,7 @@ impl Default for Builder {
             max_buffers: DEFAULT_MAX_BUFFERS,
             // Spinning with one core would only keep the other side from running.
             spin: if cores > 1 { Duration::from_micros(50) } else { Duration::ZERO },
+            retry: true,
             ready_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             hard_timeout: Duration::from_secs(10),
@@ -158,6 +160,15 @@ impl Builder {
         self
     }
 
+    /// Whether a call is made again when its worker has died before anything of its task happened: on another
+    /// worker, without that its caller learns of it, unless eight workers in a row have died with that call before them. The pool keeps the encoded argument
+    /// until the answer has come for that. Without it such a call fails with [`CallError::WorkerDied`](crate::CallError::WorkerDied), which says
+    /// that the task did not run. [`Task::without_retry`](crate::Task::without_retry) is for one task. Default: true.
+    pub fn retry(mut self, retry: bool) -> Self {
+        self.retry = retry;
+        self
+    }
+
     /// How long a worker may take to say that it is ready. Default: 10 s.
     pub fn ready_timeout(mut self, limit: Duration) -> Self {
         self.ready_timeout = limit;
@@ -172,7 +183,7 @@ impl Builder {
     }
 
     /// How long a worker may keep a call that was aborted or has timed out. After that it is killed,
-    /// and replaced; other calls that it has fail with `CallError::WorkerDied`. A worker
+    /// and replaced; other calls that it has are made again, see [`Self::retry`]. A worker
     /// that never lets go of a call would never take another one. `Duration::MAX` kills none. Default: 10 s.
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.hard_timeout = limit;

@@ -274,7 +274,8 @@ impl<T: Decode> Call<T> {
             match encoding(|| argument.encode_owned(&shared.limits)) {
                 Ok(parcel) => {
                     let state = CallState::new(None);
-                    shared.submit(task.index(), parcel, &state);
+                    let retry = shared.retry && task.retries();
+                    shared.submit(task.index(), retry, parcel, &state);
                     if let Some(timeout) = task.timeout() {
                         shared.expire_after(timeout, &state);
                     }

@@ -2,21 +2,24 @@
 
 mod buffers;
 mod counts;
+mod death;
 mod given_up;
+mod kept;
+
+pub(super) use death::MOST_DEATHS;
 
 use super::call::{CallState, Outcome, Wakes, outcome};
 use super::incarnation::Ender;
-use super::shared::Shared;
+use super::shared::{Offer, Shared};
 use super::turn::Turn;
-use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
-use crate::debug::say;
 use crate::error::{CallError, StartError};
 use crate::process::WorkerExit;
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use counts::Counts;
+use kept::Kept;
 use knit_proto::{Features, LaneKind, Layout, SLOTS};
 use knit_ring::{Doorbell, FutexBell, FutexPair, Mapped, Mapping, Relax};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -25,6 +28,10 @@ pub(super) type Memory = Mapped<Mapping>;
 
 /// Most answers that one poll reads: a poll ends even when the worker answers without end.
 const ANSWERS_PER_POLL: u32 = SLOTS;
+
+/// How long after the end of the process that was started the worker may live on, where that process was a sandbox
+/// around it. When it does for longer, nobody knows what it has begun.
+const AFTERLIFE: Duration = Duration::from_millis(100);
 
 /// How often a thread that waits polls before it lets others have the lane: taking the lock costs a
 /// third of a poll.
@@ -46,8 +53,6 @@ pub(super) struct Lane {
     starting: AtomicU32,
     /// Notified when the worker's process has ended, and when the pool closes.
     changed: Condvar,
-    /// How often a thread has slept for this lane.
-    parks: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -55,6 +60,8 @@ struct Core {
     phase: Phase,
     /// The shared buffers that this worker and the host have from each other; there while it lives.
     link: Option<Arc<Link>>,
+    /// The same channel, also where it is not used: its end is the end of the worker.
+    channel: Option<Arc<Link>>,
     /// The worker's process id, if it is a process, and what ends it; there while it lives.
     worker: Option<(Option<u32>, Ender)>,
     /// Whether this worker has ever taken calls.
@@ -62,6 +69,8 @@ struct Core {
     /// The calls that are with the worker, by their place.
     calls: [Option<WithWorker>; SLOTS as usize],
     counts: Counts,
+    /// What it takes to make those calls again.
+    kept: Kept,
 }
 
 /// A call that is with a worker.
@@ -135,30 +144,25 @@ impl Lane {
             core: Mutex::new(Core {
                 phase: Phase::Down,
                 link: None,
+                channel: None,
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
                 counts: Counts::default(),
+                kept: Kept::default(),
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
             changed: Condvar::new(),
-            parks: AtomicU64::new(0),
         }
     }
 
     /// Hands a call to the worker.
     #[inline]
-    pub(super) fn offer(
-        &self,
-        shared: &Shared,
-        function: u16,
-        parcel: &Parcel,
-        call: &Arc<CallState>,
-    ) -> Offered {
+    pub(super) fn offer(&self, shared: &Shared, call: &mut Offer<'_>) -> Offered {
         let mut wakes = Wakes::default();
         let mut core = self.lock();
-        let offered = core.offer(self.index, shared, function, parcel, call, &mut wakes);
+        let offered = core.offer(self.index, shared, call, &mut wakes);
         self.note_load(&core);
         drop(core);
         shared.wake(wakes);
@@ -271,6 +275,7 @@ impl Lane {
     ) {
         let mut core = self.lock();
         core.counts.started(self.index, layout.fields().epoch, pid);
+        core.channel = Some(Arc::clone(&link));
         core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, ender));
@@ -292,26 +297,28 @@ impl Lane {
         self.starting.load(Ordering::Acquire) != 0
     }
 
-    /// The worker's process has ended: reads the answers that it had published, fails the calls that
-    /// it had.
+    /// The worker's process has ended: reads the answers that it had published, ends the calls that it had or
+    /// queues them again.
     pub(super) fn ended(&self, shared: &Shared, exit: WorkerExit) -> Ended {
         let mut poll = Poll::thorough();
+        let channel = self.lock().channel.take();
+        // A thread that was let go of may be at any of its calls.
+        let abandoned = exit == WorkerExit::Abandoned;
+        let gone = !abandoned && channel.is_some_and(|channel| channel.hangs_up_within(AFTERLIFE));
+        if !gone && !abandoned {
+            tracing::warn!(target: "lifecycle", lane = self.index, "the worker may live on");
+        }
         let mut core = self.lock();
         // At most 32 calls can have an answer.
         core.connect(self.index, shared, &mut poll.wakes);
         core.read(self.index, shared, &mut poll);
+        core.leave_calls(self.index, shared, exit, gone, &mut poll.wakes);
         let was = core::mem::replace(&mut core.phase, Phase::Down);
         let was_open = core.was_open;
         core.worker = None;
         // What the worker had is forgotten; what callers have of it lives on. LANE-30.
         let link = core.link.take();
         self.starting.store(0, Ordering::Release);
-        let error = if shared.is_closing() {
-            CallError::Closed
-        } else {
-            CallError::WorkerDied { lane: self.index, exit }
-        };
-        core.fail_calls(shared, &error, &mut poll.wakes);
         self.note_load(&core);
         drop(core);
         // Unmaps what only the table held, which takes its time.
@@ -406,26 +413,26 @@ impl Core {
         &mut self,
         lane: usize,
         shared: &Shared,
-        function: u16,
-        parcel: &Parcel,
-        call: &Arc<CallState>,
+        call: &mut Offer<'_>,
         wakes: &mut Wakes,
     ) -> Offered {
         let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
-        if parcel.buffer.is_some()
-            && let Err(error) = buffers::give(host, self.link.as_ref(), parcel)
+        if call.parcel.buffer.is_some()
+            && let Err(error) = buffers::give(host, self.link.as_ref(), call.parcel)
         {
-            return self.not_given(lane, shared, error, call, wakes);
+            return self.not_given(lane, shared, error, call.state, wakes);
         }
-        match host.submit(function, &parcel.payload) {
+        match host.submit(call.function, &call.parcel.payload) {
             Ok(submitted) => {
-                if let (Some(link), Some(buffer)) = (&self.link, &parcel.buffer) {
+                if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);
                 }
-                self.counts.handed(lane, submitted, function, parcel, call);
-                let with_worker = WithWorker { id: submitted.call, call: Arc::clone(call) };
+                self.counts.handed(lane, submitted, call);
+                let state = Arc::clone(call.state);
+                let with_worker = WithWorker { id: submitted.call, call: state };
                 self.calls[submitted.call.place()] = Some(with_worker);
-                call.set_lane(lane);
+                self.kept.keep(submitted.call, call);
+                call.state.set_lane(lane);
                 if submitted.wake {
                     FutexBell.wake(host.bell());
                 }
@@ -435,7 +442,7 @@ impl Core {
                 self.poison(lane, shared, violation, wakes);
                 return Offered::Declined;
             }
-            Err(error) => call.complete(Err(Box::new(refused(error))), wakes),
+            Err(error) => call.state.complete(Err(Box::new(refused(error))), wakes),
         }
         Offered::Taken
     }
@@ -465,7 +472,7 @@ impl Core {
                     // LANE-31.
                     self.link = None;
                 }
-                say!(DEBUG, LIFECYCLE, "worker is ready", lane = lane);
+                self.counts.ready(lane);
                 self.phase = Phase::Open(Box::new(host));
                 self.was_open = true;
             }
@@ -504,9 +511,12 @@ impl Core {
                         continue;
                     };
                     self.counts.answered(lane, id, answer.rejected, &parcel, &call);
+                    self.kept.forget(answer.call);
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
-                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) {
+                    // One that was given up keeps the outcome that it has: `complete` sees to that.
+                    if poll.call.is_some_and(|wanted| Arc::ptr_eq(wanted, &call)) && !call.is_done()
+                    {
                         poll.outcome = Some(outcome);
                     } else {
                         call.complete(outcome, &mut poll.wakes);
@@ -528,14 +538,14 @@ impl Core {
         if !matches!(&self.phase, Phase::Open(host) if host.has_place()) {
             return false;
         }
-        let Some(call) = shared.next_queued() else { return false };
+        let Some(mut call) = shared.next_queued() else { return false };
         if !call.state.claim(lane) {
             // It was given up in the queue.
             shared.left_queue();
             wakes.drained |= shared.is_draining();
             return true;
         }
-        match self.offer(lane, shared, call.function, &call.parcel, &call.state, wakes) {
+        match self.offer(lane, shared, &mut call.offer(), wakes) {
             Offered::Taken => {
                 shared.left_queue();
                 wakes.drained |= shared.is_draining();
@@ -566,7 +576,8 @@ impl Core {
     }
 
     fn fail_calls(&mut self, shared: &Shared, error: &CallError, wakes: &mut Wakes) {
-        for WithWorker { call, .. } in self.calls.iter_mut().filter_map(Option::take) {
+        for WithWorker { id, call } in self.calls.iter_mut().filter_map(Option::take) {
+            self.kept.forget(id);
             self.counts.failed(&call, error);
             call.complete(Err(Box::new(error.clone())), wakes);
             wakes.drained |= shared.is_draining();

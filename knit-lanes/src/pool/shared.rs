@@ -5,7 +5,7 @@ use super::builder::Builder;
 use super::call::{CallState, Outcome, Sleeper, Wakes};
 use super::deadlines::{Deadlines, Due};
 use super::events;
-use super::lane::{Lane, Offered};
+use super::lane::{Lane, MOST_DEATHS, Offered};
 use super::metrics::Metrics;
 use crate::Isolation;
 use crate::buffer::context::Parcel;
@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) isolation: Isolation,
     pub(super) creator: CreatorId,
     pub(super) spin: Duration,
+    pub(super) retry: bool,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
     hard_timeout: Duration,
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     queue_limit: usize,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
     queued: AtomicUsize,
+    /// How often a call came back from a lane whose worker had died.
+    returned: AtomicUsize,
     /// How often a lane took a call from the queue.
     moved: AtomicUsize,
     /// Calls that no thread blocks for: futures, and calls whose handle was dropped. Counted when
@@ -70,12 +73,31 @@ pub(super) struct Shared {
     closing: AtomicU32,
 }
 
-/// A call that no lane has taken yet.
+/// A call as lanes are offered it: one that no lane has taken yet, or that goes to another lane.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) function: u16,
+    /// How many more workers may die before they begin with it; 0: it is not made again.
+    pub(super) retries: u8,
     pub(super) parcel: Parcel,
     pub(super) state: Arc<CallState>,
+}
+
+impl Queued {
+    pub(super) fn offer(&mut self) -> Offer<'_> {
+        let Self { function, retries, parcel, state } = self;
+        Offer { function: *function, retries: *retries, parcel, state }
+    }
+}
+
+/// A call that is offered to a lane, which may take the argument out of it.
+#[derive(Debug)]
+pub(super) struct Offer<'c> {
+    pub(super) function: u16,
+    /// As of [`Queued`].
+    pub(super) retries: u8,
+    pub(super) parcel: &'c mut Parcel,
+    pub(super) state: &'c Arc<CallState>,
 }
 
 impl Shared {
@@ -99,6 +121,7 @@ impl Shared {
             isolation: builder.isolation.clone(),
             creator: creator(),
             spin: builder.spin,
+            retry: builder.retry,
             ready_timeout: builder.ready_timeout,
             drain_timeout: builder.drain_timeout,
             hard_timeout: builder.hard_timeout,
@@ -109,6 +132,7 @@ impl Shared {
             queue: Mutex::default(),
             seen: events::Queue::default(),
             queued: AtomicUsize::new(0),
+            returned: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
             unattended: AtomicIsize::new(0),
             alive: AtomicUsize::new(alive),
@@ -123,13 +147,21 @@ impl Shared {
     ///
     /// The balancer says which lane is asked first; the others follow in rotation.
     #[inline]
-    pub(super) fn submit(&self, function: u16, parcel: Parcel, state: &Arc<CallState>) {
+    pub(super) fn submit(
+        &self,
+        function: u16,
+        retry: bool,
+        mut parcel: Parcel,
+        state: &Arc<CallState>,
+    ) {
+        let retries = if retry { MOST_DEATHS } else { 0 };
         events::submitted(&self.names, function, &parcel, state);
         // Calls that already wait go first.
         if !self.has_queue() {
             let lanes = self.lanes.len();
-            let offer = |lane: usize| {
-                let offered = self.lanes[lane].offer(self, function, &parcel, state);
+            let mut call = Offer { function, retries, parcel: &mut parcel, state };
+            let mut offer = |lane: usize| {
+                let offered = self.lanes[lane].offer(self, &mut call);
                 let taken = matches!(offered, Offered::Taken);
                 if taken {
                     self.picker.took(lane);
@@ -145,7 +177,7 @@ impl Shared {
                 return;
             }
         }
-        self.enqueue(Queued { function, parcel, state: Arc::clone(state) });
+        self.enqueue(Queued { function, retries, parcel, state: Arc::clone(state) });
     }
 
     #[cold]
@@ -200,6 +232,21 @@ impl Shared {
 
     pub(super) fn put_back(&self, call: Queued) {
         self.queue().push_front(call);
+    }
+
+    /// Calls whose worker has died before it had begun with them: they go first, in this order. Their lane still
+    /// counts them: its lock is held.
+    pub(super) fn queue_again(&self, calls: impl DoubleEndedIterator<Item = Queued>) {
+        for call in calls.rev() {
+            // Release, both: see `unfinished` and `enqueue`.
+            self.returned.fetch_add(1, Ordering::Release);
+            self.queued.fetch_add(1, Ordering::Release);
+            // Before a lane can see it, as in `Core::fill`.
+            call.state.unclaim();
+            // A thread that sleeps because of the lane now sleeps because of the queue.
+            call.state.wake_sleeper();
+            self.put_back(call);
+        }
     }
 
     /// A call from the queue is with a lane, or has failed.
@@ -408,14 +455,18 @@ impl Shared {
         if !call.sleep_as(Sleeper::Parked(std::thread::current())) {
             return;
         }
+        // A call that goes back to the queue wakes its sleeper: who has noted how it sleeps before it looks here
+        // misses nothing.
+        let gone = || call.lane() != Some(lane.index);
         match lane.turn.take_or_follow(call) {
             Some(mut turn) => {
                 if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
-                    let ready = || lane.poll(self) || call.is_done();
+                    let ready = || lane.poll(self) || call.is_done() || gone();
                     lane.parked(turn.waiter.park(&lane.bell, remaining(deadline), ready));
                 }
                 lane.turn.give_back(turn);
             }
+            None if gone() => {}
             None => {
                 park(deadline);
                 lane.parked(Woken::Rung);
@@ -445,9 +496,16 @@ impl Shared {
 
     /// How many calls are with workers or in the queue.
     pub(super) fn unfinished(&self) -> usize {
-        // The queue first: a call that has left it is with its lane by then.
-        let queued = self.queued.load(Ordering::Acquire);
-        queued + self.lanes.iter().map(Lane::in_flight).sum::<usize>()
+        loop {
+            // Acquire: pairs with `queue_again`. When a lane has returned calls meanwhile, some may not have been seen.
+            let returned = self.returned.load(Ordering::Acquire);
+            // The queue first: a call that has left it is with its lane by then.
+            let queued = self.queued.load(Ordering::Acquire);
+            let unfinished = queued + self.lanes.iter().map(Lane::in_flight).sum::<usize>();
+            if self.returned.load(Ordering::Acquire) == returned {
+                return unfinished;
+            }
+        }
     }
 
     /// A lane will have no worker any more. When it was the last one, what is queued fails.

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Exit status of the replacements of a `mortal` worker, which served honestly.
 const MORTAL: i32 = 9;
+/// Exit status of workers that end when they are given a call.
+const LEFT: i32 = 7;
 /// Exit status of a villain that nobody ended.
 const IGNORED: i32 = 99;
 /// How long the host may take to end a villain. After that the villain ends itself.
@@ -35,6 +37,9 @@ fn main() {
     let boot = Boot::from_env().expect("a boot description");
     if mode == "mortal" && boot.epoch != 1 {
         std::process::exit(MORTAL);
+    }
+    if mode == "leaves" {
+        leave(&boot);
     }
     if mode == "mortal" || boot.lane != 0 || boot.epoch != 1 {
         let mut tasks = Tasks::new();
@@ -50,6 +55,18 @@ fn main() {
         std::fs::write(marker, "").expect("the test's directory can be written");
     }
     villain.wait_for_the_end();
+}
+
+/// Says that it is ready, and ends when a request comes, without a look at it. Every worker of the pool does.
+fn leave(boot: &Boot) -> ! {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).expect("Linux");
+    let mut villain = Villain::attach();
+    villain.open("leaves", boot.epoch);
+    let requests = word(&villain.memory, villain.layout.mailbox(Direction::Request).publish());
+    while requests.load_acquire() == 0 {
+        std::thread::yield_now();
+    }
+    std::process::exit(LEFT)
 }
 
 struct Villain {
@@ -87,7 +104,9 @@ impl Villain {
         let features = fields.required.or(fields.optional);
         let (epoch, features, state) = match mode {
             "open-other-epoch" => (epoch + 1, features, LaneState::Open.word()),
-            "open-more-features" => (epoch, features.or(Features::JOURNAL), LaneState::Open.word()),
+            "open-more-features" => {
+                (epoch, features.or(Features::RECORDER), LaneState::Open.word())
+            }
             "open-without-required" => {
                 (epoch, features.minus(fields.required), LaneState::Open.word())
             }

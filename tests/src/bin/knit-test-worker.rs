@@ -48,6 +48,10 @@ fn values(tasks: &mut Tasks) {
         count(&path);
         vec![7_u8; 8 << 20]
     });
+    tasks.add("append", |request: String| {
+        let (path, line) = request.split_once(' ').expect("a path and a line");
+        append(path, &format!("{line}\n"));
+    });
     tasks.add("hold", |fifo: String| hold(&fifo));
     tasks.add_with_context("until_aborted", |context: &TaskContext<'_>, fifo: String| {
         hold(&fifo);
@@ -155,8 +159,13 @@ fn resources() -> Vec<i32> {
 
 /// Makes the file one byte longer.
 fn count(path: &str) {
+    append(path, ".");
+}
+
+fn append(path: &str, text: &str) {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| file.write_all(b".")).expect("the test's directory can be written");
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.expect("the test's directory can be written");
 }
 
 /// Opens the FIFO, which tells the test that the task runs, and reads it to its end, which comes when

@@ -39,6 +39,8 @@ struct Exchange {
     clauses: &'static [&'static str],
     doc: &'static str,
     stamps: Stamps,
+    /// Whether the stage journal is offered as well.
+    journal: bool,
     script: Vec<Step>,
 }
 
@@ -50,11 +52,18 @@ impl Exchange {
         stamps: Stamps,
         script: impl IntoIterator<Item = Step>,
     ) -> Self {
-        Self { words, clauses, doc, stamps, script: script.into_iter().collect() }
+        Self { words, clauses, doc, stamps, journal: false, script: script.into_iter().collect() }
+    }
+
+    fn journaled(self) -> Self {
+        Self { journal: true, ..self }
     }
 
     fn file(self, names: &WordNames) -> VectorFile {
-        let fields = fields(self.stamps);
+        let mut fields = fields(self.stamps);
+        if self.journal {
+            fields.optional = fields.optional.or(Features::JOURNAL);
+        }
         let mut player = Player::new(fields, self.stamps);
         let play = |(number, step): (usize, &Step)| {
             let result = player.play(number, step);

@@ -24,7 +24,9 @@ pub struct Remote {
     pub pid: Task<(), u32>,
     /// Makes a file one byte longer.
     pub count: Task<String, ()>,
-    /// The same, and returns 8 MiB.
+    /// Appends a line to a file: path, space, line.
+    pub append: Task<String, ()>,
+    /// Makes a file one byte longer, and returns 8 MiB.
     pub count_filled: Task<String, Vec<u8>>,
     /// Runs for as long as a `Gate` is held; returns the id of its process.
     pub hold: Task<String, u32>,
@@ -83,6 +85,7 @@ pub fn tasks() -> (Tasks, Remote) {
         filled: tasks.declare("filled"),
         pid: tasks.declare("pid"),
         count: tasks.declare("count"),
+        append: tasks.declare("append"),
         count_filled: tasks.declare("count_filled"),
         hold: tasks.declare("hold"),
         until_aborted: tasks.declare("until_aborted"),

@@ -451,4 +451,31 @@ pub const BROKEN: &[Broken] = &[
         "the flag is not 0 again after it",
         &[("worker store worker_control.parked 0x00000000 relaxed", "")],
     ),
+    (
+        "journal",
+        "LANE-34-call-journaled",
+        "not the next stage",
+        &[("worker store extension.stage_journal[0] 0x00000001 relaxed", "worker fence")],
+    ),
+    (
+        "journal",
+        "LANE-34-call-journaled",
+        "before the call was done",
+        &[("worker store extension.stage_journal[0] 0x00000002 relaxed", "worker fence")],
+    ),
+    (
+        "journal",
+        "LANE-34-calls-journaled-side-by-side",
+        "of another call",
+        &[(
+            "worker store extension.stage_journal[1] 0x00000001 relaxed",
+            "worker store extension.stage_journal[1] 0x00000021 relaxed",
+        )],
+    ),
+    (
+        "journal",
+        "LANE-34-call-journaled",
+        "while the worker lives",
+        &[("host fence", "host load extension.stage_journal[0] 0x00000001 relaxed")],
+    ),
 ];

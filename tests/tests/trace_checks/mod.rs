@@ -6,6 +6,7 @@
 pub mod arena;
 pub mod broken;
 pub mod control;
+pub mod journal;
 pub mod memory;
 pub mod slots;
 pub mod waking;
@@ -17,7 +18,7 @@ pub type Checked = Result<(), String>;
 pub type Check = fn(&[Access]) -> Checked;
 
 /// Every check, with what it is called.
-pub const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 14] = [
     ("orders", memory::orders),
     ("one writer", memory::one_writer),
     ("loads", memory::loads_see_stores),
@@ -31,6 +32,7 @@ pub const CHECKS: [(&str, Check); 13] = [
     ("blocks", arena::blocks),
     ("bells", waking::bells),
     ("parking", waking::parking),
+    ("journal", journal::stages),
 ];
 
 /// One access of a trace.
@@ -107,6 +109,8 @@ pub enum Place {
     None,
     Header(String),
     Control(Who, String),
+    /// A word of the stage journal.
+    Journal(usize),
     /// A word of a sector.
     Sector(Direction, String),
     /// A word of a header line, the stamp included.
@@ -119,6 +123,9 @@ pub enum Place {
 
 impl Place {
     fn new(name: &str) -> Result<Self, String> {
+        if let Some(index) = name.strip_prefix("extension.stage_journal[") {
+            return Ok(Self::Journal(number(index.trim_end_matches(']'))? as usize));
+        }
         let (first, rest) = match name.split_once('.') {
             Some(parts) => parts,
             None if name.is_empty() => return Ok(Self::None),
@@ -154,6 +161,7 @@ impl Place {
         match self {
             Self::None => None,
             Self::Header(_) => Some(Who::Host),
+            Self::Journal(_) => Some(Who::Worker),
             Self::Control(side, _) => Some(*side),
             Self::Sector(direction, word) => match word.as_str() {
                 "publish" | "allocate" => Some(direction.sender()),

@@ -24,7 +24,7 @@ pub struct Metrics {
 
 /// What one lane has done, or all of them together.
 ///
-/// Every call of a lane is answered, or has failed, or is in flight: `calls` is the sum of these three.
+/// Every call of a lane is answered, or has failed, or was returned, or is in flight: `calls` is the sum of these four.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LaneMetrics {
@@ -34,8 +34,11 @@ pub struct LaneMetrics {
     pub answers: u64,
     /// Answers that were errors.
     pub rejected: u64,
-    /// Calls that ended because their worker had ended, or had broken the protocol.
+    /// Calls that ended, or whose answer will never come, because their worker had ended, or had broken the protocol.
     pub failed: u64,
+    /// Calls that went back to the queue, because their worker died before it began with them. Each counts anew in
+    /// the lane that takes it.
+    pub returned: u64,
     /// Calls that were aborted, or out of time, while a worker had them. Each counts as answered or failed later.
     pub given_up: u64,
     /// Payload bytes that went to workers: what an argument takes beside its slot header. A number of 64 bits
@@ -66,7 +69,7 @@ pub struct LaneMetrics {
 pub struct QueueMetrics {
     /// Calls that are in the queue now. One that was given up is counted until a lane passes over it.
     pub depth: u64,
-    /// Calls that ever were.
+    /// Calls that have found every lane full. Those that lanes have returned are not among them.
     pub queued: u64,
     /// Calls that failed because the queue was full: `CallError::QueueFull`.
     pub refused: u64,
@@ -107,6 +110,7 @@ impl LaneMetrics {
             answers,
             rejected,
             failed,
+            returned,
             given_up,
             bytes_out,
             bytes_in,
@@ -119,18 +123,19 @@ impl LaneMetrics {
             latency: _,
         } = self;
         [
-            calls, answers, rejected, failed, given_up, bytes_out, bytes_in, in_flight, spins,
-            parks, wakes, restarts, poisonings,
+            calls, answers, rejected, failed, returned, given_up, bytes_out, bytes_in, in_flight,
+            spins, parks, wakes, restarts, poisonings,
         ]
     }
 }
 
 /// Headings of the table.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "calls",
     "answers",
     "rejected",
     "failed",
+    "returned",
     "given up",
     "bytes out",
     "bytes in",

@@ -130,7 +130,7 @@ fn needs() -> Vec<VectorFile> {
     }
     let required = fault("required_features", "SEG-8");
     for (words, doc, bits) in [
-        ("journal", "A feature is required that the reader does not know.", 0x2),
+        ("recorder", "A feature is required that the reader does not know.", 0x4),
         ("write-split", "A segment whose pages have one writer each.", 0x100),
         ("highest", "The highest bit.", 0x8000_0000),
         ("one-of-many", "Known features and an unknown one.", 0x0d),

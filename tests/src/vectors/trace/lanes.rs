@@ -189,6 +189,40 @@ pub(super) fn lane() -> Vec<Exchange> {
             ]),
         ),
         Exchange::new(
+            "call-journaled",
+            &["LANE-34", "LANE-35"],
+            "With the feature JOURNAL the worker notes the call when it has taken it, and that it is done before \
+             it answers; the next call in its place gets the same word.",
+            On,
+            entered([
+                Submit(3, text("ping")),
+                Serve,
+                Answer(0, false, text("pong")),
+                Collect,
+                Submit(3, text("ping")),
+                Serve,
+                Answer(32, true, refused()),
+                Collect,
+            ]),
+        )
+        .journaled(),
+        Exchange::new(
+            "calls-journaled-side-by-side",
+            &["LANE-34", "LANE-35"],
+            "Each call has a word of its own while both run; the one of the second is done first.",
+            On,
+            entered([
+                Submit(3, number()),
+                Submit(4, number()),
+                Serve,
+                Serve,
+                Answer(1, false, Payload::bare(Tag::TRUE)),
+                Answer(0, false, Payload::bare(Tag::FALSE)),
+                Collect,
+            ]),
+        )
+        .journaled(),
+        Exchange::new(
             "call-with-arena-payload",
             &["ARN-5", "ARN-6", "WAKE-2"],
             "Who frees a block notifies as well: the sender may wait for room.",
