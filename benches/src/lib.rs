@@ -18,6 +18,7 @@ mod cooperative;
 pub mod experiments;
 pub mod lane;
 pub mod machine;
+pub mod pool_bars;
 pub mod report;
 pub mod ring_bars;
 pub mod run;

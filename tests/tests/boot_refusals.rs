@@ -13,7 +13,8 @@ use knit_proto::{
     ready_word,
 };
 use knit_ring::{Mapping, SharedBytes, SharedMemory, SharedWord, create_segment};
-use pool_support::{fresh_path, within_deadline};
+use pool_support::process::state;
+use pool_support::{fresh_path, until, within_deadline};
 use rustix::fs::{MemfdFlags, SealFlags};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -117,6 +118,21 @@ fn a_host_that_has_ended_is_not_waited_for() {
             orphan["host_pid"] = pid.into();
             refuses(orphan.to_string(), file(&memory), &["has ended already"]);
         }
+    });
+}
+
+/// C2: a process that nobody has reaped has ended too.
+#[test]
+fn a_host_that_nobody_has_reaped_is_not_waited_for() {
+    within_deadline(|| {
+        let (memory, _) = segment();
+        let mut ended = Command::new("/bin/true").spawn().unwrap();
+        let id = ended.id().to_string();
+        until("it waits to be reaped", || state(&id) == Some('Z'));
+        let mut orphan: serde_json::Value = serde_json::from_str(&json()).unwrap();
+        orphan["host_pid"] = ended.id().into();
+        refuses(orphan.to_string(), file(&memory), &["has ended already", &id]);
+        ended.wait().unwrap();
     });
 }
 

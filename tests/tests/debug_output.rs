@@ -107,7 +107,7 @@ fn a_star_prints_everything_of_host_and_workers() {
         worker("signals", "host is woken");
     }
     // The first one may have ended before it could sleep.
-    said(&lines, "lane 0 epoch 2", "signals", "sleeps");
+    said(&lines, "lane 0 epoch 2", "signals", "parks");
     said(&lines, "lane 0 epoch 2", "lifecycle", "ends, as the host asked for");
     // Names only: values may be secret.
     let environment = lines.iter().find(|line| line.what.starts_with("environment")).unwrap();

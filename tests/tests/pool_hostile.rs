@@ -424,6 +424,12 @@ fn a_poisoned_worker_that_had_served_is_replaced() {
     });
 }
 
+/// H16: wakes without a reason cost looks, and nothing else: every call has its answer, on both lanes.
+#[test]
+fn a_storm_of_wakes_loses_no_call_and_poisons_nobody() {
+    oddity("ring-storm", |error| matches!(error, CallError::Answer(DecodeError::WrongType { .. })));
+}
+
 #[test]
 fn dropping_a_pool_ends_a_worker_that_does_not_listen() {
     within_deadline(|| {

@@ -10,6 +10,7 @@ use crate::case::Case;
 pub use floors::FUTEX;
 pub use knitting::{CALL as KNITTING, FIRST as KNITTING_FIRST, NATIVE as UNSTAMPED};
 pub use mailbox::HEADER;
+pub(crate) use pool::start as start_pool;
 pub use pool::{BLOCKING, CALL};
 
 /// The cases, in the order of the report.

@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// Calls with a number, one at a time.
 fn numbers(plan: &Plan, builder: Builder) -> Result<Sample, Failure> {
-    let (pool, work) = start(plan, builder)?;
+    let (pool, work) = start(plan, builder.processes(1))?;
     let pinned = plan.cpus.pin_here()?;
     let mut numbers = (0..1000_u32).map(f64::from).cycle();
     let sample = Sample::collect(plan, |calls| {
@@ -57,7 +57,7 @@ fn echo<T: Clone + PartialEq>(
     value: T,
     call: impl Fn(&Pool, Work, T) -> Result<T, CallError>,
 ) -> Result<Sample, Failure> {
-    let (pool, work) = start(plan, Pool::builder())?;
+    let (pool, work) = start(plan, Pool::builder().processes(1))?;
     let pinned = plan.cpus.pin_here()?;
     let mut answer = Some(value.clone());
     let sample = Sample::collect(plan, |calls| {
@@ -77,7 +77,7 @@ fn echo<T: Clone + PartialEq>(
 
 /// Calls with a number, `count` of them at a time: the next ones when all have ended.
 fn in_flight(plan: &Plan, count: u32) -> Result<Sample, Failure> {
-    let (pool, work) = start(plan, Pool::builder())?;
+    let (pool, work) = start(plan, Pool::builder().processes(1))?;
     let pinned = plan.cpus.pin_here()?;
     let plan = Plan { stretch: Some(count), ..*plan };
     let mut calls = Vec::with_capacity(count as usize);
@@ -95,9 +95,9 @@ fn in_flight(plan: &Plan, count: u32) -> Result<Sample, Failure> {
     sample
 }
 
-/// A pool whose worker is on the second processor and answers rightly.
-fn start(plan: &Plan, builder: Builder) -> Result<(Pool, Work), Failure> {
-    let (pool, work) = work::start(builder.processes(1))?;
+/// A pool whose workers are on the second processor and answer rightly.
+pub(crate) fn start(plan: &Plan, builder: Builder) -> Result<(Pool, Work), Failure> {
+    let (pool, work) = work::start(builder)?;
     pin_workers(&pool, &plan.cpus)?;
     check(pool.call(work.square, 3.0).wait()?, 9.0)?;
     Ok((pool, work))

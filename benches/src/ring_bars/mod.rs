@@ -71,7 +71,7 @@ pub enum Unit {
 }
 
 impl Measured {
-    fn new(measure: impl Fn(&Plan) -> Result<f64, Failure> + 'static) -> Self {
+    pub(crate) fn new(measure: impl Fn(&Plan) -> Result<f64, Failure> + 'static) -> Self {
         Self(Box::new(measure))
     }
 

@@ -75,6 +75,12 @@ pub fn all() -> Vec<Row> {
             Reference::Other("cooperative", cooperative(64)),
             Bar::AtMost(1.1),
         ),
+        time(
+            "call/4KiB/hostile_safe",
+            call(4096, Wake::Never),
+            Reference::Other("cooperative", cooperative(4096)),
+            Bar::AtMost(1.15),
+        ),
     ]
 }
 

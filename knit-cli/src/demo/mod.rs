@@ -15,6 +15,7 @@ mod tasks;
 mod work;
 
 pub use error::{DemoError, one_line};
+pub use screen::grouped;
 pub use tasks::serve_if_worker;
 
 use clap::Args;

@@ -13,10 +13,10 @@ use super::incarnation::Ender;
 use super::shared::{Offer, Shared};
 use super::turn::Turn;
 use crate::buffer::link::Link;
+use crate::debug::say;
 use crate::error::{CallError, StartError};
-use crate::process::WorkerExit;
 use crate::{CallId, HostLane, ProtocolViolation, SendError};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use counts::Counts;
 use kept::Kept;
@@ -28,10 +28,6 @@ pub(super) type Memory = Mapped<Mapping>;
 
 /// Most answers that one poll reads: a poll ends even when the worker answers without end.
 const ANSWERS_PER_POLL: u32 = SLOTS;
-
-/// How long after the end of the process that was started the worker may live on, where that process was a sandbox
-/// around it. When it does for longer, nobody knows what it has begun.
-const AFTERLIFE: Duration = Duration::from_millis(100);
 
 /// How often a thread that waits polls before it lets others have the lane: taking the lock costs a
 /// third of a poll.
@@ -53,6 +49,8 @@ pub(super) struct Lane {
     starting: AtomicU32,
     /// Notified when the worker's process has ended, and when the pool closes.
     changed: Condvar,
+    /// How often a thread has slept for this lane.
+    parks: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,9 +66,9 @@ struct Core {
     was_open: bool,
     /// The calls that are with the worker, by their place.
     calls: [Option<WithWorker>; SLOTS as usize],
-    counts: Counts,
     /// What it takes to make those calls again.
     kept: Kept,
+    counts: Counts,
 }
 
 /// A call that is with a worker.
@@ -148,12 +146,13 @@ impl Lane {
                 worker: None,
                 was_open: false,
                 calls: [const { None }; SLOTS as usize],
-                counts: Counts::default(),
                 kept: Kept::default(),
+                counts: Counts::default(),
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
             changed: Condvar::new(),
+            parks: AtomicU64::new(0),
         }
     }
 
@@ -274,8 +273,8 @@ impl Lane {
         ender: Ender,
     ) {
         let mut core = self.lock();
-        core.counts.started(self.index, layout.fields().epoch, pid);
         core.channel = Some(Arc::clone(&link));
+        core.counts.started(self.index, layout.fields().epoch, pid);
         core.link = Some(link);
         core.phase = Phase::Starting { memory, layout };
         core.worker = Some((pid, ender));
@@ -295,42 +294,6 @@ impl Lane {
     /// Whether a worker has started that nobody has heard of yet.
     pub(super) fn is_starting(&self) -> bool {
         self.starting.load(Ordering::Acquire) != 0
-    }
-
-    /// The worker's process has ended: reads the answers that it had published, ends the calls that it had or
-    /// queues them again.
-    pub(super) fn ended(&self, shared: &Shared, exit: WorkerExit) -> Ended {
-        let mut poll = Poll::thorough();
-        let channel = self.lock().channel.take();
-        // A thread that was let go of may be at any of its calls.
-        let abandoned = exit == WorkerExit::Abandoned;
-        let gone = !abandoned && channel.is_some_and(|channel| channel.hangs_up_within(AFTERLIFE));
-        if !gone && !abandoned {
-            tracing::warn!(target: "lifecycle", lane = self.index, "the worker may live on");
-        }
-        let mut core = self.lock();
-        // At most 32 calls can have an answer.
-        core.connect(self.index, shared, &mut poll.wakes);
-        core.read(self.index, shared, &mut poll);
-        core.leave_calls(self.index, shared, exit, gone, &mut poll.wakes);
-        let was = core::mem::replace(&mut core.phase, Phase::Down);
-        let was_open = core.was_open;
-        core.worker = None;
-        // What the worker had is forgotten; what callers have of it lives on. LANE-30.
-        let link = core.link.take();
-        self.starting.store(0, Ordering::Release);
-        self.note_load(&core);
-        drop(core);
-        // Unmaps what only the table held, which takes its time.
-        drop(link);
-        shared.wake(poll.wakes);
-        self.changed.notify_all();
-        self.bell.ring_local();
-        let violation = match was {
-            Phase::Poisoned(violation) => Some(violation),
-            _ => None,
-        };
-        Ended { was_open, violation }
     }
 
     /// No worker could be started, or none is wanted any more.
@@ -427,7 +390,7 @@ impl Core {
                 if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);
                 }
-                self.counts.handed(lane, submitted, call);
+                self.counts.handed(lane, submitted, call.function, call.parcel, call.state);
                 let state = Arc::clone(call.state);
                 let with_worker = WithWorker { id: submitted.call, call: state };
                 self.calls[submitted.call.place()] = Some(with_worker);
@@ -472,7 +435,7 @@ impl Core {
                     // LANE-31.
                     self.link = None;
                 }
-                self.counts.ready(lane);
+                say!(DEBUG, LIFECYCLE, "worker is ready", lane = lane);
                 self.phase = Phase::Open(Box::new(host));
                 self.was_open = true;
             }
@@ -510,8 +473,8 @@ impl Core {
                     else {
                         continue;
                     };
-                    self.counts.answered(lane, id, answer.rejected, &parcel, &call);
                     self.kept.forget(answer.call);
+                    self.counts.answered(lane, id, answer.rejected, &parcel, &call);
                     poll.wakes.drained |= shared.is_draining();
                     let outcome = outcome(answer.rejected, parcel, &shared.limits);
                     // One that was given up keeps the outcome that it has: `complete` sees to that.

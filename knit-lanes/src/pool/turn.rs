@@ -5,7 +5,6 @@
 
 use super::call::CallState;
 use super::lane::Memory;
-use core::sync::atomic::AtomicU64;
 use knit_ring::Waiter;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     inner: Mutex<Inner>,
-    /// How often a thread has slept for the lane.
-    pub(super) parks: AtomicU64,
 }
 
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! What a worker sleeps on, and how it wakes its host.
 
-use super::{Memory, events};
+use super::Memory;
 use crate::buffer::link::CHANNEL_FD;
 use knit_proto::Features;
 use knit_ring::{
@@ -59,17 +59,13 @@ impl Doorbell<Word> for Bell {
     }
 
     fn wait_any(&self, bells: &[(&Word, Ticket)], until: Until<'_>) -> Woken {
-        events::sleeps();
-        let woken = match &self.threads {
+        match &self.threads {
             None => FutexBell.wait_any(bells, until),
             Some(pair) => pair.wait_any(bells, until),
-        };
-        events::has_slept();
-        woken
+        }
     }
 
     fn wake(&self, bell: &Word) {
-        events::woke_host();
         FutexBell.wake(bell);
         if let Some(eventfd) = &self.eventfd {
             eventfd.wake(bell);

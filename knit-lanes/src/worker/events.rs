@@ -1,26 +1,34 @@
 //! What a worker says of itself in debug output.
 
+use super::Memory;
+use super::bell::Bell;
 use crate::debug::{self, say};
 use crate::tasks::Bound;
+use crate::worker_lane::WorkerLane;
 use core::fmt;
 use knit_codec::Limits;
+use knit_ring::{Doorbell, Woken};
 use std::ffi::OsString;
 use tracing::field::display;
 
+/// Wakes the host.
 #[cold]
-pub(super) fn woke_host() {
+pub(super) fn wake_host(bell: &Bell, lane: &WorkerLane<Memory>) {
+    bell.wake(lane.bell());
     say!(TRACE, SIGNALS, "host is woken");
 }
 
-/// There is nothing to do.
+/// The worker is about to sleep, unless there is something to do.
 #[cold]
-pub(super) fn sleeps() {
-    say!(TRACE, SIGNALS, "sleeps");
+pub(crate) fn parks() {
+    say!(TRACE, SIGNALS, "parks");
 }
 
 #[cold]
-pub(super) fn has_slept() {
-    say!(TRACE, SIGNALS, "is awake");
+pub(crate) fn has_slept(woken: Woken) {
+    if woken != Woken::Ready {
+        say!(TRACE, SIGNALS, "is awake");
+    }
 }
 
 /// What the worker has to work with. A thread shares the environment of its host.

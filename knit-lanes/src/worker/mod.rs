@@ -22,7 +22,7 @@ use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{Features, LaneKind, LaneState, ProtocolViolation};
 use knit_ring::{
-    AbortReceiver, Doorbell, Mapped, Mapping, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
+    AbortReceiver, Mapped, Mapping, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
     attach_segment,
 };
 use running::RunningTasks;
@@ -115,7 +115,7 @@ impl<'t> Worker<'t> {
         imports(&tasks, &limits, fields.kind == LaneKind::Process);
         let lane = WorkerLane::open_with(memory, &layout, boot.max_payload, pid, supported)?;
         say!(DEBUG, LIFECYCLE, "is ready", pid = pid);
-        bell.wake(lane.bell());
+        events::wake_host(&bell, &lane);
         Ok(Self {
             lane,
             waiter,
@@ -153,8 +153,9 @@ impl<'t> Worker<'t> {
             let (lane, link) = (&mut self.lane, self.link.as_ref());
             let (running, aborts, end) = (&self.running, &*self.aborts, self.end.as_deref());
             let mut drained = Ok(false);
+            events::parks();
             // An error ends the sleep and is returned by the next look.
-            self.waiter.park(&self.bell, None, || {
+            let woken = self.waiter.park(&self.bell, None, || {
                 drained = link.map_or(Ok(false), |link| link.drain());
                 drained != Ok(false)
                     || !matches!(lane.host_state(), Ok(LaneState::Open))
@@ -162,13 +163,14 @@ impl<'t> Worker<'t> {
                     || end.is_some_and(ThreadEnd::is_abandoned)
                     || (running.has_room() && !matches!(lane.is_pending(), Ok(false)))
             });
+            events::has_slept(woken);
             self.after_look(drained?);
             self.spin.slept();
         }
         // The host closes only when no call is in flight, or when it gives those up.
         say!(DEBUG, LIFECYCLE, "ends, as the host asked for");
         self.lane.close();
-        self.bell.wake(self.lane.bell());
+        events::wake_host(&self.bell, &self.lane);
         Ok(())
     }
 
@@ -216,7 +218,7 @@ impl<'t> Worker<'t> {
     #[inline]
     fn answer(&mut self, request: Request) -> Result<(), Stop> {
         if request.wake {
-            self.bell.wake(self.lane.bell());
+            events::wake_host(&self.bell, &self.lane);
         }
         if self.end.as_deref().is_some_and(ThreadEnd::is_abandoned) {
             return Err(Stop::Abandoned);
@@ -279,7 +281,7 @@ impl<'t> Worker<'t> {
     fn after_look(&mut self, drained: bool) {
         self.since_look = 0;
         if drained && self.lane.notify() {
-            self.bell.wake(self.lane.bell());
+            events::wake_host(&self.bell, &self.lane);
         }
     }
 
@@ -301,7 +303,7 @@ impl<'t> Worker<'t> {
         match respond(&mut self.lane, &self.bell, self.link.as_ref(), call, rejected, parcel) {
             Ok(false) => Ok(Ok(())),
             Ok(true) => {
-                self.bell.wake(self.lane.bell());
+                events::wake_host(&self.bell, &self.lane);
                 Ok(Ok(()))
             }
             Err(SendError::Full) => self.send_when_room(call, rejected, parcel),
@@ -334,7 +336,7 @@ impl<'t> Worker<'t> {
             match sent {
                 Ok(wake) => {
                     if wake {
-                        self.bell.wake(self.lane.bell());
+                        events::wake_host(&self.bell, &self.lane);
                     }
                     return Ok(Ok(()));
                 }
@@ -365,7 +367,7 @@ fn respond(
     if !link.give(buffer)? {
         // The host reads the channel before it sleeps, and must be awake for that.
         if lane.notify() {
-            bell.wake(lane.bell());
+            events::wake_host(bell, lane);
         }
         return Err(SendError::Full);
     }

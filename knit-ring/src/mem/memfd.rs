@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use core::ptr::NonNull;
 use knit_proto::Span;
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, FileType, MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, FileType, MemfdFlags, Mode, SealFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -25,7 +25,7 @@ impl Mapping {
     const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
 
     /// A new sealed memfd of `len` zero bytes, without memory behind it yet, mapped. The descriptor
-    /// is close-on-exec.
+    /// is close-on-exec, and only this user may open the file again through `/proc`.
     ///
     /// # Errors
     ///
@@ -45,6 +45,9 @@ impl Mapping {
         let file = rustix::fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL)
             .or_else(|_| rustix::fs::memfd_create(name, flags))
             .map_err(|errno| MemfdError::system("create a memfd", errno))?;
+        // The kernel gives it to everybody: who was passed a read-only descriptor could open it for writing.
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)
+            .map_err(|errno| MemfdError::system("keep the memfd from other users", errno))?;
         rustix::fs::ftruncate(&file, len.into())
             .map_err(|errno| MemfdError::system("set the length of the memfd", errno))?;
         rustix::fs::fcntl_add_seals(&file, Self::SEALS)

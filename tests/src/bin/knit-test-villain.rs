@@ -232,6 +232,16 @@ impl Villain {
                 let now = word(&self.memory, free).load_acquire();
                 self.store(free, now ^ 1 << 31);
             }
+            "ring-storm" => {
+                // Honest but for a thousand wakes around each answer.
+                let mut call = call;
+                loop {
+                    (0..1000).for_each(|_| self.ring());
+                    self.forge.send(header(0, call, Tag::UNDEFINED.0, [0; 4]));
+                    (0..1000).for_each(|_| self.ring());
+                    call = self.next_call();
+                }
+            }
             "flip-all" => {
                 // Every bit of both mailbox words of this side changes.
                 let requests = self.layout.mailbox(Direction::Request);

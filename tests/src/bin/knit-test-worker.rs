@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn main() -> ExitCode {
@@ -43,6 +44,12 @@ fn values(tasks: &mut Tasks) {
     tasks.add("square", |n: f64| n * n);
     tasks.add("filled", |len: u32| vec![7_u8; len as usize]);
     tasks.add("pid", |(): ()| std::process::id());
+    let turns = AtomicU32::new(0);
+    tasks.add("turn", move |(): ()| turns.fetch_add(1, Ordering::Relaxed));
+    // Names that languages sort in other ways.
+    for name in ["z1", "ä1", "Z1", "a1"] {
+        tasks.add(name, move |(): ()| name.to_owned());
+    }
     tasks.add("count", |path: String| count(&path));
     tasks.add("count_filled", |path: String| {
         count(&path);

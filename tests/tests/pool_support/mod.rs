@@ -18,14 +18,19 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Runs `body` and fails when it is not over within [`DEADLINE`].
 pub fn within_deadline<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    within(DEADLINE, body)
+}
+
+/// Runs `body` and fails when it is not over within `limit`.
+pub fn within<T: Send + 'static>(limit: Duration, body: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, outcome) = channel();
     let thread = std::thread::spawn(move || {
         let value = body();
         let _ = done.send(value);
     });
-    match outcome.recv_timeout(DEADLINE) {
+    match outcome.recv_timeout(limit) {
         Ok(value) => value,
-        Err(RecvTimeoutError::Timeout) => panic!("hangs: not over after {DEADLINE:?}"),
+        Err(RecvTimeoutError::Timeout) => panic!("hangs: not over after {limit:?}"),
         Err(RecvTimeoutError::Disconnected) => match thread.join() {
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(()) => unreachable!("the value is sent before the thread ends"),

@@ -1,5 +1,6 @@
 //! The table of what can go wrong: its tests exist, and no error is missing.
 
+use super::named_tests;
 use crate::tree::Tree;
 
 const TABLE: &str = "docs/failures.md";
@@ -8,18 +9,7 @@ const ERRORS: &str = "knit-lanes/src/error.rs";
 /// Every check of the table.
 pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
     let table = tree.text(TABLE);
-    let mut tests = 0;
-    for word in table.split('`') {
-        let Some((file, test)) = word.split_once("::") else { continue };
-        if !file.starts_with("pool_") || word.contains(' ') {
-            continue;
-        }
-        tests += 1;
-        let text = tree.text(&format!("tests/tests/{file}.rs"));
-        if !text.contains(&format!("fn {test}(")) {
-            findings.push(format!("{TABLE} names `{word}`, which is no test"));
-        }
-    }
+    let tests = named_tests::check(tree, TABLE, findings);
     if tests == 0 {
         findings.push(format!("{TABLE} names no tests"));
     }

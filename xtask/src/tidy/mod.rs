@@ -2,6 +2,8 @@
 
 mod clauses;
 mod failures;
+mod hardening;
+mod named_tests;
 mod vectors;
 
 use std::collections::BTreeSet;
@@ -28,6 +30,7 @@ pub(crate) fn run() -> ExitCode {
     clauses::check(&tree, &mut findings);
     vectors::check(&tree, &mut findings);
     failures::check(&tree, &mut findings);
+    hardening::check(&tree, &mut findings);
     match generate::stale(&tree) {
         Ok(stale) => findings.extend(stale),
         Err(mistakes) => findings.extend(mistakes),

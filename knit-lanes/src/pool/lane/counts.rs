@@ -10,7 +10,6 @@ use crate::error::CallError;
 use crate::pool::call::CallState;
 use crate::pool::events::CallName;
 use crate::pool::metrics::{LaneMetrics, Latency};
-use crate::pool::shared::Offer;
 use crate::{CallId, ProtocolViolation, Submitted};
 use core::sync::atomic::Ordering;
 use knit_proto::SLOTS;
@@ -45,7 +44,7 @@ impl Lane {
         LaneMetrics {
             in_flight: core.calls.iter().flatten().count() as u64,
             // Relaxed: only the number matters.
-            parks: self.turn.parks.load(Ordering::Relaxed),
+            parks: self.parks.load(Ordering::Relaxed),
             latency: core.counts.times.as_ref().map(|times| times.latency.clone()),
             ..core.counts.numbers.clone()
         }
@@ -60,7 +59,7 @@ impl Lane {
     /// A thread has slept to wait for something of the lane, unless there was no need to.
     pub(in crate::pool) fn parked(&self, woken: Woken) {
         if woken != Woken::Ready {
-            self.turn.parks.fetch_add(1, Ordering::Relaxed);
+            self.parks.fetch_add(1, Ordering::Relaxed);
             say!(TRACE, SIGNALS, "a thread has slept", lane = self.index, until = until(woken));
         }
     }
@@ -69,12 +68,19 @@ impl Lane {
 impl Counts {
     /// A worker has been given a call.
     #[inline]
-    pub(super) fn handed(&mut self, lane: usize, submitted: Submitted, call: &Offer<'_>) {
-        let bytes = call.parcel.payload.len() as u64;
+    pub(super) fn handed(
+        &mut self,
+        lane: usize,
+        submitted: Submitted,
+        function: u16,
+        parcel: &Parcel,
+        call: &Arc<CallState>,
+    ) {
+        let bytes = parcel.payload.len() as u64;
         self.numbers.calls += 1;
         self.numbers.bytes_out += bytes;
         if debug::on() {
-            say_handed(lane, call.function, bytes, call.state);
+            say_handed(lane, function, bytes, call);
         }
         if submitted.wake {
             self.woke(lane);
@@ -151,21 +157,18 @@ impl Counts {
         }
     }
 
-    /// A call has ended with its worker, or had been given up before.
+    /// A call has ended with its worker.
     #[cold]
     pub(super) fn failed(&mut self, call: &Arc<CallState>, error: &CallError) {
         self.numbers.failed += 1;
-        if call.is_done() {
-            return;
-        }
         say!(DEBUG, HOST, "failed", call = display(CallName(call)), error = display(error));
     }
 
-    /// A call has lost a worker that had not begun with it, and is made again.
+    /// A call goes back into the queue, as the worker died before it began it.
     #[cold]
-    pub(super) fn returned(&mut self, lane: usize, call: &Arc<CallState>) {
+    pub(super) fn returned(&mut self, call: &Arc<CallState>) {
         self.numbers.returned += 1;
-        say!(DEBUG, HOST, "goes back to the queue", call = display(CallName(call)), lane = lane);
+        say!(DEBUG, HOST, "goes back into the queue", call = display(CallName(call)));
     }
 
     #[cold]
@@ -178,11 +181,6 @@ impl Counts {
             lane = lane,
             violation = display(violation)
         );
-    }
-
-    /// A worker takes calls from now on.
-    pub(super) fn ready(&self, lane: usize) {
-        say!(DEBUG, LIFECYCLE, "worker is ready", lane = lane);
     }
 
     /// A worker has started.

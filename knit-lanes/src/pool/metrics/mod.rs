@@ -24,7 +24,7 @@ pub struct Metrics {
 
 /// What one lane has done, or all of them together.
 ///
-/// Every call of a lane is answered, or has failed, or was returned, or is in flight: `calls` is the sum of these four.
+/// Every call of a lane is answered, or has failed, or has returned, or is in flight: `calls` is the sum of these four.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LaneMetrics {
@@ -34,10 +34,9 @@ pub struct LaneMetrics {
     pub answers: u64,
     /// Answers that were errors.
     pub rejected: u64,
-    /// Calls that ended, or whose answer will never come, because their worker had ended, or had broken the protocol.
+    /// Calls that ended because their worker had ended, or had broken the protocol.
     pub failed: u64,
-    /// Calls that went back to the queue, because their worker died before it began with them. Each counts anew in
-    /// the lane that takes it.
+    /// Calls that a worker which died had not begun: back in the queue, and counted again when a worker gets them.
     pub returned: u64,
     /// Calls that were aborted, or out of time, while a worker had them. Each counts as answered or failed later.
     pub given_up: u64,
@@ -69,7 +68,7 @@ pub struct LaneMetrics {
 pub struct QueueMetrics {
     /// Calls that are in the queue now. One that was given up is counted until a lane passes over it.
     pub depth: u64,
-    /// Calls that have found every lane full. Those that lanes have returned are not among them.
+    /// Calls that ever were.
     pub queued: u64,
     /// Calls that failed because the queue was full: `CallError::QueueFull`.
     pub refused: u64,

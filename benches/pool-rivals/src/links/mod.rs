@@ -1,0 +1,8 @@
+//! The ways between processes.
+
+pub mod iceoryx;
+pub mod ipc;
+pub mod shmem;
+pub mod slots;
+pub mod stream;
+pub mod streams;
