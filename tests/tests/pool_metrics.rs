@@ -185,6 +185,7 @@ fn growing(metrics: &Metrics) -> Vec<u64> {
             lane.answers,
             lane.rejected,
             lane.failed,
+            lane.returned,
             lane.given_up,
             lane.bytes_out,
             lane.bytes_in,

@@ -157,10 +157,13 @@ impl Counts {
         }
     }
 
-    /// A call has ended with its worker.
+    /// A call has ended with its worker. Nothing is said of one that was given up before.
     #[cold]
     pub(super) fn failed(&mut self, call: &Arc<CallState>, error: &CallError) {
         self.numbers.failed += 1;
+        if call.is_done() {
+            return;
+        }
         say!(DEBUG, HOST, "failed", call = display(CallName(call)), error = display(error));
     }
 

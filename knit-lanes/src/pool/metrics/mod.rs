@@ -34,7 +34,7 @@ pub struct LaneMetrics {
     pub answers: u64,
     /// Answers that were errors.
     pub rejected: u64,
-    /// Calls that ended because their worker had ended, or had broken the protocol.
+    /// Calls that no worker has answered, because theirs had ended or had broken the protocol.
     pub failed: u64,
     /// Calls that a worker which died had not begun: back in the queue, and counted again when a worker gets them.
     pub returned: u64,
@@ -68,7 +68,7 @@ pub struct LaneMetrics {
 pub struct QueueMetrics {
     /// Calls that are in the queue now. One that was given up is counted until a lane passes over it.
     pub depth: u64,
-    /// Calls that ever were.
+    /// Calls that have found every lane full. Those that lanes have returned are not among them.
     pub queued: u64,
     /// Calls that failed because the queue was full: `CallError::QueueFull`.
     pub refused: u64,
