@@ -192,6 +192,9 @@ pub enum CallError {
     /// No worker is left and none could be started. The task did not run.
     #[error("no worker is left; the last one could not be started: {0}")]
     NoWorkers(StartError),
+    /// The future of the argument came to an error. The task did not run.
+    #[error("there is no argument: {0}")]
+    Input(Arc<dyn core::error::Error + Send + Sync>),
     /// The argument can never be sent. The task did not run.
     #[error("the argument cannot be sent: {0}")]
     Unsendable(SendError),

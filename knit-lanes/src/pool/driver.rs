@@ -27,7 +27,7 @@ pub(super) fn run(shared: &Shared) {
         }
     }
     shared.flush_inline();
-    let end = Instant::now().checked_add(shared.drain_timeout);
+    let end = Instant::now().checked_add(shared.drain_timeout());
     drive(shared, &mut spin, end, || shared.unfinished() > 0 && shared.has_workers());
 }
 

@@ -18,6 +18,7 @@
 mod balancer;
 mod builder;
 mod call;
+mod call_when;
 mod deadlines;
 mod driver;
 mod events;
@@ -27,14 +28,15 @@ mod lane;
 mod map;
 mod metrics;
 mod shared;
-mod spin;
 mod supervisor;
 mod turn;
+mod wait;
 
 pub use balancer::Balancer;
 pub use builder::Builder;
 pub use call::Call;
 pub(crate) use call::CallState;
+pub use call_when::CallWhen;
 pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
@@ -43,6 +45,7 @@ use crate::debug::say;
 use crate::error::{CallError, StartError};
 use crate::tasks::{Task, Tasks, UnknownTask};
 use core::fmt;
+use core::future::Future;
 use core::time::Duration;
 use knit_codec::{Decode, Encode, Limits};
 use shared::Shared;
@@ -104,6 +107,38 @@ impl Pool {
         Call::start(&self.shared, task, argument)
     }
 
+    /// Calls a task as soon as its argument is there: the future of the argument is polled when the returned one is. So a handler
+    /// can forward a body that is still arriving, and hand the call on.
+    ///
+    /// A timeout of the task begins with the call, not with the argument. A future that cannot fail is
+    /// passed as `async { Ok::<_, std::convert::Infallible>(value.await) }`.
+    ///
+    /// ```
+    /// use knit_lanes::{Pool, Tasks};
+    ///
+    /// # fn main() -> knit_lanes::Result<()> {
+    /// let mut tasks = Tasks::new();
+    /// let count = tasks.add("count", |body: Vec<u8>| body.len() as u32);
+    /// let pool = Pool::builder().threads(1).start(tasks)?;
+    /// let body = async { Ok::<_, std::io::Error>(vec![0_u8; 5]) };
+    /// assert_eq!(pool.call_when(count, body).wait()?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_when<In, Out, F, E>(
+        &self,
+        task: Task<In, Out>,
+        argument: F,
+    ) -> CallWhen<'_, F, In, Out>
+    where
+        F: Future<Output = Result<In, E>>,
+        In: Encode,
+        E: Into<Box<dyn core::error::Error + Send + Sync>>,
+        Out: Decode,
+    {
+        CallWhen::new(self, task, argument)
+    }
+
     /// The handle of a task by its name, for callers that do not have it. The types are the caller's
     /// claim: an argument or answer of another type is an error of the call.
     ///
@@ -150,10 +185,25 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
+impl Pool {
+    /// Does what dropping the pool does, with another time than [`Builder::drain_timeout`]: waits until the calls under way have ended,
+    /// at most for `timeout`, then ends the workers.
+    ///
+    /// # Errors
+    ///
+    /// How many calls were under way when the time was over. They fail with [`CallError::Closed`].
+    pub fn shutdown(mut self, timeout: Duration) -> Result<(), Unfinished> {
+        self.shared.set_drain_timeout(timeout);
+        match self.close() {
+            0 => Ok(()),
+            calls => Err(Unfinished { calls }),
+        }
+    }
+
+    /// Closes the pool. How many calls had not ended by themselves.
+    fn close(&mut self) -> usize {
         let shared = &self.shared;
-        // Without a driver the pool did not start, and has no calls.
+        // Without a driver the pool did not start, and has no calls; or it is closed.
         if let Some(driver) = self.driver.take() {
             say!(DEBUG, LIFECYCLE, "pool drains", calls = shared.unfinished());
             shared.set_draining();
@@ -161,12 +211,12 @@ impl Drop for Pool {
             let _ = driver.join();
         }
         shared.set_closing();
-        let drained = shared.unfinished() == 0;
-        say!(DEBUG, LIFECYCLE, "workers are asked to end", drained = drained);
+        let unfinished = shared.unfinished();
+        say!(DEBUG, LIFECYCLE, "workers are asked to end", unfinished = unfinished);
         for lane in &shared.lanes {
             lane.close();
         }
-        let end = Instant::now() + if drained { CLOSE_GRACE } else { Duration::ZERO };
+        let end = Instant::now() + if unfinished == 0 { CLOSE_GRACE } else { Duration::ZERO };
         for lane in &shared.lanes {
             lane.end(end.saturating_duration_since(Instant::now()));
         }
@@ -174,7 +224,22 @@ impl Drop for Pool {
             let _ = supervisor.join();
         }
         shared.fail_queue(&CallError::Closed);
+        unfinished
     }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Calls were still under way when the time of a [shutdown](Pool::shutdown) was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{calls} calls had not ended when the pool was shut down")]
+pub struct Unfinished {
+    /// How many.
+    pub calls: usize,
 }
 
 impl fmt::Debug for Pool {

@@ -2,13 +2,12 @@
 
 use super::balancer::Picker;
 use super::builder::Builder;
-use super::call::{CallState, Outcome, Sleeper, Wakes};
+use super::call::{CallState, Wakes};
 use super::deadlines::{Deadlines, Due};
 use super::events;
 use super::inline::InlineLane;
 use super::lane::{Lane, MOST_DEATHS, Offered};
 use super::metrics::Metrics;
-use super::spin::Spin;
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -18,7 +17,7 @@ use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
-use knit_ring::{FutexPair, Relax, Woken};
+use knit_ring::FutexPair;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -44,7 +43,7 @@ pub(super) struct Shared {
     pub(super) spin: Duration,
     pub(super) retry: bool,
     pub(super) ready_timeout: Duration,
-    pub(super) drain_timeout: Duration,
+    drain_timeout: Mutex<Duration>,
     hard_timeout: Duration,
     deadlines: Deadlines,
     /// Wakes the driver.
@@ -126,7 +125,7 @@ impl Shared {
             spin: builder.spin,
             retry: builder.retry,
             ready_timeout: builder.ready_timeout,
-            drain_timeout: builder.drain_timeout,
+            drain_timeout: Mutex::new(builder.drain_timeout),
             hard_timeout: builder.hard_timeout,
             deadlines: Deadlines::default(),
             driver: FutexPair::default(),
@@ -425,94 +424,6 @@ impl Shared {
         }
     }
 
-    /// Blocks until the call is done or `deadline` has come; takes the outcome. `None` after the
-    /// deadline, or when somebody took the outcome before.
-    #[inline]
-    pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) -> Option<Outcome> {
-        let mut relax = Relax::new();
-        let mut spin = Spin::new(self.spin.min(remaining(deadline).unwrap_or(Duration::MAX)));
-        while !call.is_done() {
-            self.run_inline();
-            match call.lane() {
-                Some(lane) if call.is_unwatched() => {
-                    if let Some(outcome) = self.lanes[lane].glance_for(self, call, &mut relax) {
-                        call.taken();
-                        return Some(outcome);
-                    }
-                }
-                _ => self.poll_for(call),
-            }
-            if spin.over() {
-                self.wait_asleep(call, deadline);
-                break;
-            }
-            relax.moment();
-        }
-        call.take_outcome()
-    }
-
-    #[cold]
-    fn wait_asleep(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
-        loop {
-            let lane = call.lane();
-            match lane {
-                Some(lane) => {
-                    self.lanes[lane].poll(self);
-                    self.sleep(&self.lanes[lane], call, deadline);
-                }
-                None => self.sleep_queued(call, deadline),
-            }
-            if call.is_done() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                // Somebody has to listen for the calls of others that are with this lane.
-                if let Some(lane) = lane
-                    && !self.lanes[lane].turn.pass_on()
-                    && self.needs_driver()
-                {
-                    self.driver.ring_local();
-                }
-                return;
-            }
-        }
-    }
-
-    /// Sleeps until something happened that may concern a call that is with `lane`.
-    fn sleep(&self, lane: &Lane, call: &Arc<CallState>, deadline: Option<Instant>) {
-        if !call.sleep_as(Sleeper::Parked(std::thread::current())) {
-            return;
-        }
-        // A call that goes back to the queue wakes its sleeper: who has noted how it sleeps before it looks here
-        // misses nothing.
-        let gone = || call.lane() != Some(lane.index);
-        match lane.turn.take_or_follow(call) {
-            Some(mut turn) => {
-                if call.sleep_as(Sleeper::Bell(lane.bell.clone())) {
-                    let ready = || lane.poll(self) || call.is_done() || gone();
-                    lane.parked(turn.waiter.park(&lane.bell, remaining(deadline), ready));
-                }
-                lane.turn.give_back(turn);
-            }
-            None if gone() => {}
-            None => {
-                park(deadline);
-                lane.parked(Woken::Rung);
-            }
-        }
-        call.awake();
-    }
-
-    /// Sleeps until a call leaves the queue.
-    fn sleep_queued(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
-        if !call.sleep_as(Sleeper::Parked(std::thread::current())) {
-            return;
-        }
-        // A lane that takes the call sets its number before it wakes the sleeper.
-        if call.lane().is_none() {
-            self.driver.ring_local();
-            park(deadline);
-        }
-        call.awake();
-    }
-
     pub(super) fn metrics(&self) -> Metrics {
         // Acquire: as in `unfinished`.
         let queue = self.seen.metrics(self.queued.load(Ordering::Acquire));
@@ -572,6 +483,15 @@ impl Shared {
         self.driver.ring_local();
     }
 
+    pub(super) fn drain_timeout(&self) -> Duration {
+        *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Before the pool begins to drain.
+    pub(super) fn set_drain_timeout(&self, timeout: Duration) {
+        *self.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = timeout;
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         // Acquire: pairs with the release store in `set_closing`.
         self.closing.load(Ordering::Acquire) != 0
@@ -584,16 +504,5 @@ impl Shared {
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Queued>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn remaining(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
-}
-
-fn park(deadline: Option<Instant>) {
-    match remaining(deadline) {
-        Some(remaining) => std::thread::park_timeout(remaining),
-        None => std::thread::park(),
     }
 }
