@@ -11,10 +11,12 @@ use boot_support::{
 use knit_lanes::codec::Payload;
 use knit_lanes::{Decode, EXIT_VIOLATION, Encode, ErrorValue, HostLane, Limits};
 use knit_proto::{Direction, Features, HeaderFields, Layout, Tag};
-use knit_ring::{Doorbell, FutexBell, Notifier, SharedWord};
+use knit_ring::{Doorbell, FutexBell, Notifier, SharedWord, Woken};
 use pool_support::channel::Channel;
 use pool_support::forge::{Forge, header, word};
+use pool_support::process::{signal, this_thread, until_asleep, until_stopped};
 use pool_support::{until, within_deadline};
+use rustix::process::Signal;
 use std::process::Child;
 
 /// A worker process and the hand-made host that it serves.
@@ -187,6 +189,37 @@ fn calls_that_no_task_can_take_are_answered_and_the_worker_goes_on() {
             assert_eq!(name, "knit.argument", "{payload:?}");
             assert!(message.contains(part), "{part}: {message}");
             assert_serves(&mut lane);
+        }
+        lane.close();
+        FutexBell.wake(lane.bell());
+        assert!(pair.worker.wait().unwrap().success());
+    });
+}
+
+/// KD-23: an answer wakes its host, which looks at nothing by itself here: no driver, no clock.
+#[test]
+fn every_answer_wakes_a_host_that_sleeps() {
+    within_deadline(|| {
+        let mut pair = Pair::new();
+        let mut lane = pair.connect();
+        let mut waiter = HostLane::waiter(&pair.memory, &pair.layout).unwrap();
+        let (host, worker) = (this_thread(), pair.worker.id());
+        for _ in 0..20 {
+            signal(worker, Signal::STOP);
+            until_stopped(worker);
+            let submitted = lane.submit(0, &3.0.encode(&Limits::default()).unwrap()).unwrap();
+            if submitted.wake {
+                FutexBell.wake(lane.bell());
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    until_asleep(&host);
+                    signal(worker, Signal::CONT);
+                });
+                let woken = waiter.park(&FutexBell, None, || lane.take().unwrap().is_some());
+                assert_eq!(woken, Woken::Rung);
+            });
+            until("the answer is there", || lane.take().unwrap().is_some());
         }
         lane.close();
         FutexBell.wake(lane.bell());
