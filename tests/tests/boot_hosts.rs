@@ -241,6 +241,24 @@ fn a_worker_that_is_asked_to_end_ends_with_status_0() {
     });
 }
 
+/// LANE-20: also while it polls, for as long as the boot description says.
+#[test]
+fn a_worker_that_spins_without_end_is_asked_to_end_all_the_same() {
+    within_deadline(|| {
+        let (memory, layout) = segment();
+        let tasks = boot().tasks;
+        let limits = boot().limits();
+        let boot = knit_lanes::Boot::new(1, 0, &limits, u32::MAX, tasks);
+        let worker = spawn(boot.to_json().unwrap(), file(&memory));
+        let mut pair = Pair { memory, layout, worker };
+        let mut lane = pair.connect();
+        assert_serves(&mut lane);
+        lane.close();
+        FutexBell.wake(lane.bell());
+        assert!(pair.worker.wait().unwrap().success());
+    });
+}
+
 #[test]
 fn a_host_that_was_closing_before_the_worker_came_is_left_at_once() {
     within_deadline(|| {

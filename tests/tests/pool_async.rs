@@ -144,6 +144,24 @@ fn a_future_takes_and_returns_a_shared_buffer() {
 }
 
 #[test]
+fn a_future_that_wakes_itself_without_end_ends_with_its_pool() {
+    within_deadline(|| {
+        let (mut tasks, remote) = table();
+        let alive = std::sync::Arc::new(());
+        let held = std::sync::Arc::clone(&alive);
+        tasks.add("held", move |(): ()| drop(std::sync::Arc::clone(&held)));
+        let builder = Pool::builder().threads(1).drain_timeout(std::time::Duration::ZERO);
+        let pool = builder.start(tasks).unwrap();
+        let call = pool.call(remote.yields, u32::MAX);
+        pool.call(remote.square, 1.0).wait().unwrap();
+        drop(pool);
+        assert!(matches!(call.wait(), Err(CallError::Closed)));
+        // The thread has the table for as long as it runs.
+        pool_support::until("the thread has ended", || std::sync::Arc::strong_count(&alive) == 1);
+    });
+}
+
+#[test]
 fn futures_that_wait_when_the_pool_closes_are_dropped() {
     within_deadline(|| {
         let (tasks, remote) = table();

@@ -68,6 +68,10 @@ struct Worker<'t> {
 /// dropped are not kept for longer.
 const REQUESTS_PER_LOOK: u32 = 256;
 
+/// A worker that spins looks at its host's control line once in so many polls. The default spin of 50 us has about
+/// two thousand: it looks once or not at all.
+const POLLS_PER_LOOK: u32 = 2048;
+
 /// Why a worker stops before its host closes the lane.
 enum Stop {
     Violation(ProtocolViolation),
@@ -177,6 +181,7 @@ impl<'t> Worker<'t> {
     /// Serves requests until none has come, and no future was woken, for as long as the worker spins.
     fn serve_while_busy(&mut self) -> Result<(), Stop> {
         let mut relax = Relax::new();
+        let mut polls = 0_u32;
         loop {
             let advanced = !self.running.is_empty() && self.advance()?;
             let request = if self.running.has_room() { self.lane.poll()? } else { None };
@@ -186,7 +191,12 @@ impl<'t> Worker<'t> {
                     self.answer(request)?;
                     relax = Relax::new();
                 }
-                None if advanced => self.spin.found(),
+                None if advanced => {
+                    self.spin.found();
+                    if self.is_over(&mut polls)? {
+                        return Ok(());
+                    }
+                }
                 None if self.spin.is_over() => {
                     // What polling may have missed, the publish word tells.
                     if !self.running.has_room() {
@@ -196,9 +206,26 @@ impl<'t> Worker<'t> {
                     self.spin.found();
                     self.answer(request)?;
                 }
-                None => relax.moment(),
+                None => {
+                    relax.moment();
+                    if self.is_over(&mut polls)? {
+                        return Ok(());
+                    }
+                }
             }
         }
+    }
+
+    /// Counts a poll. Whether the worker's time is over, which is looked at now and then: a host may ask for a spin without end, a future
+    /// may wake itself without end, and the end is heard all the same.
+    #[inline]
+    fn is_over(&mut self, polls: &mut u32) -> Result<bool, Stop> {
+        *polls = polls.wrapping_add(1);
+        if !polls.is_multiple_of(POLLS_PER_LOOK) {
+            return Ok(false);
+        }
+        let abandoned = self.end.as_deref().is_some_and(ThreadEnd::is_abandoned);
+        Ok(abandoned || self.lane.host_state()? == LaneState::Closing)
     }
 
     /// Lets the futures go on that were woken, and ends those that nobody waits for any more. Returns
