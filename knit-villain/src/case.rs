@@ -42,7 +42,8 @@ pub enum Expect {
     Keeps,
     /// Any of the above, in good order: the specification does not say, or it depends on time.
     Survives,
-    /// A host sees that its worker's process has ended: its calls fail, others do not.
+    /// See that the other process has ended: a worker ends too, a host fails the calls that were with it and no
+    /// others.
     Dies,
 }
 
@@ -85,6 +86,8 @@ pub type Misdeed = Box<dyn Fn(&mut Actor) + Send + Sync>;
 pub enum Deed {
     /// The host starts its worker in this way, and then serves it this.
     Host(Start, Course),
+    /// The host does this, and then its process ends.
+    Orphan(Course),
     /// The host sends this message.
     Request(Forged),
     /// The worker does this.
@@ -97,6 +100,7 @@ impl fmt::Debug for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(start, _) => f.debug_tuple("Host").field(start).finish_non_exhaustive(),
+            Self::Orphan(_) => f.debug_tuple("Orphan").finish_non_exhaustive(),
             Self::Request(forged) => f.debug_tuple("Request").field(forged).finish(),
             Self::Worker(_) => f.debug_tuple("Worker").finish_non_exhaustive(),
             Self::Answer(forged) => f.debug_tuple("Answer").field(forged).finish(),
@@ -130,7 +134,7 @@ impl Case {
     #[must_use]
     pub fn role(&self) -> Role {
         match self.deed {
-            Deed::Host(..) | Deed::Request(_) => Role::Host,
+            Deed::Host(..) | Deed::Orphan(_) | Deed::Request(_) => Role::Host,
             Deed::Worker(_) | Deed::Answer(_) => Role::Worker,
         }
     }

@@ -12,6 +12,7 @@ pub mod case;
 pub mod cases;
 pub mod channel;
 pub mod child;
+mod holes;
 pub mod host;
 pub mod line;
 pub mod names;

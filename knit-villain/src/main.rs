@@ -50,6 +50,15 @@ enum Command {
         #[arg(last = true, required = true)]
         host: Vec<OsString>,
     },
+    /// Be the host of a case in which the host's process ends
+    #[command(hide = true)]
+    Orphan {
+        /// Id of the case
+        case: String,
+        /// The command that starts the worker under test
+        #[arg(last = true, required = true)]
+        worker: Vec<OsString>,
+    },
     /// Be a worker of the host under test: hostile if it is the first in FOLDER, else honest
     Worker {
         /// Id of the case
@@ -94,6 +103,18 @@ fn main() -> ExitCode {
                 against_host::run(case, &host, &villain, options)
             })
         }
+        Command::Orphan { case, worker } => {
+            let Some(case) = cases::find(&case) else {
+                return misuse(&format!("no case is called {case}"));
+            };
+            match host::be_orphan(&case, &worker, &Options::default()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(what) => {
+                    eprintln!("{what}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         Command::Worker { case, folder } => match cases::find(&case) {
             Some(case) => std::process::exit(worker::serve(&case, &folder)),
             None => misuse(&format!("no case is called {case}")),
@@ -126,7 +147,11 @@ fn verdicts(
     cases.retain(|case| {
         case.role() == role && (wanted.is_empty() || wanted.iter().any(|word| is_meant(case, word)))
     });
-    let options = Options { deadline: Duration::from_secs(how.deadline.max(1)), named: how.named };
+    let options = Options {
+        deadline: Duration::from_secs(how.deadline.max(1)),
+        named: how.named,
+        villain: std::env::current_exe().ok().map(PathBuf::into_os_string),
+    };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = if how.jobs == 0 { processors } else { how.jobs };
     let report = |done: &Done<'_>| match (how.json, how.quiet && is_good(done)) {

@@ -1,5 +1,6 @@
 //! How cases are run.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// What holds for every case of a run.
@@ -9,10 +10,12 @@ pub struct Options {
     pub deadline: Duration,
     /// Whether a violation must be named, by its clause or its name, where a case knows which it is.
     pub named: bool,
+    /// Path of `knit-villain`, for cases whose host is a process of its own.
+    pub villain: Option<OsString>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(20), named: false }
+        Self { deadline: Duration::from_secs(20), named: false, villain: None }
     }
 }

@@ -31,10 +31,11 @@ fn host(mode: &str, cases: &[&str], verdict: &str, reason: &str) {
     expect("against-host", &format!("host-{mode}"), cases, verdict, reason);
 }
 
-/// A call id that has to be echoed; a tag that no message has; a text that is none.
+/// A call id that has to be echoed; a tag that no message has; a text that is none; a host that dies.
 const CARRIES: &str = "V0407";
 const REJECTS: &str = "V0500";
 const FAILS: &str = "V0591";
+const ORPHAN: &str = "V0481";
 
 #[test]
 fn the_cases_that_are_named_here_are_those() {
@@ -44,6 +45,7 @@ fn the_cases_that_are_named_here_are_those() {
         (CARRIES, "call-id-0"),
         (REJECTS, "request-tag-0"),
         (FAILS, "request-utf8-lone-continuation"),
+        (ORPHAN, "host-dies-while-busy"),
         ("V1100", "answer-tag-0"),
         ("V0950", "opens-in-epoch-0"),
     ] {
@@ -68,6 +70,12 @@ fn a_worker_that_does_not_begin_is_wedged() {
 fn a_worker_that_does_not_answer_or_end_is_wedged() {
     worker("deaf", &[CARRIES], "WEDGED", "no answer");
     worker("stays", &[CARRIES], "WEDGED", "no end of the worker");
+}
+
+#[test]
+fn a_worker_that_outlives_its_host_is_wedged() {
+    worker("plain", &[ORPHAN], "WEDGED", "after its host");
+    worker("crashes", &[ORPHAN], "FAIL", "has ended");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A host that breaks the rules of mailboxes and arenas.
 
-use crate::case::{Case, Course, Deed, Expect};
+use crate::case::{Case, Course, Deed, End, Expect};
 use crate::host::{ECHO, Stage, Start};
 use crate::wire::{At, Body, Raw};
 use knit_proto::Tag;
 
-/// First number of these cases. They end below 500.
+/// First number of these cases. They end below 480.
 const FIRST: u32 = 380;
+/// First number of those in which the host's process ends, below 500.
+const ORPHANS: u32 = 480;
 
 /// The cases. Rows are only ever added at the end.
 pub(super) fn all() -> Vec<Case> {
@@ -21,7 +23,51 @@ pub(super) fn all() -> Vec<Case> {
             let start = Start { signals, ..Start::default() };
             Case { number, name, clause, expect, deed: Deed::Host(start, course) }
         })
+        .chain((ORPHANS..).zip(orphans()).map(|(number, (name, course))| Case {
+            number,
+            name: format!("host-dies-{name}"),
+            clause: "LANE-20",
+            expect: Expect::Dies,
+            deed: Deed::Orphan(course),
+        }))
         .collect()
+}
+
+/// Where the worker is when its host's process ends.
+fn orphans() -> Vec<(&'static str, Course)> {
+    let parked: Course = Box::new(|stage| {
+        let parked = stage.line.theirs().parked;
+        stage.until("worker that parks", |stage| Ok((stage.line.load(parked) != 0).then_some(())))
+    });
+    let busy: Course = Box::new(|stage| {
+        for _ in 0..32 {
+            stage.submit(ECHO, &Body::text("for nobody ".repeat(100)))?;
+        }
+        Ok(())
+    });
+    let waiting: Course = Box::new(|stage| fill(stage).map(drop));
+    vec![("while-parked", parked), ("while-busy", busy), ("while-waiting-for-room", waiting)]
+}
+
+/// Sixteen calls whose answers of 100 kB each do not all fit an arena of 1 MiB. Takes nine of them, which do, and gives
+/// nothing back; returns the others. The worker waits for room.
+fn fill(stage: &mut Stage<'_>) -> Result<Vec<u32>, End> {
+    stage.line.gives_back = false;
+    let body = Body::Words {
+        tag: Tag::BYTES_ARENA.0,
+        start: At::Word(0),
+        end: At::Word(0),
+        len: At::Word(100_000),
+        block: 0,
+    };
+    let mut calls = Vec::new();
+    for _ in 0..16 {
+        calls.push(stage.submit(ECHO, &body)?);
+    }
+    for call in calls.drain(..9) {
+        stage.answer(call)?;
+    }
+    Ok(calls)
 }
 
 type Row = (String, &'static str, Expect, u32, Course);
@@ -206,7 +252,7 @@ fn arenas() -> Vec<Row> {
             let answer = stage.answer(call)?;
             if answer.word0 != 0 || answer.bytes != vec![b'o'; len] {
                 let what = format!("{len} overlapping bytes came back as {}", answer.bytes.len());
-                return Err(crate::case::End::Wrong(what));
+                return Err(End::Wrong(what));
             }
         }
         Ok(())
@@ -237,27 +283,11 @@ fn arenas() -> Vec<Row> {
     });
     rows.push(row("blocks-not-allocated", "ARN-5", Carries, dead));
     let hoard: Course = Box::new(|stage| {
-        // Answers of 100 KB fill an arena of 1 MiB; then everything is given back.
-        stage.line.gives_back = false;
-        let body = Body::Words {
-            tag: Tag::BYTES_ARENA.0,
-            start: At::Word(0),
-            end: At::Word(0),
-            len: At::Word(100_000),
-            block: 0,
-        };
-        let mut calls = Vec::new();
-        for _ in 0..16 {
-            calls.push(stage.submit(ECHO, &body)?);
-        }
-        // Nine of them fit for sure; the worker waits for room with the rest.
-        for call in calls.drain(..9) {
-            stage.answer(call)?;
-        }
+        let waiting = fill(stage)?;
         stage.line.give_back();
         stage.line.gives_back = true;
         stage.line.ring();
-        for call in calls {
+        for call in waiting {
             stage.answer(call)?;
         }
         Ok(())
@@ -265,21 +295,7 @@ fn arenas() -> Vec<Row> {
     rows.push(row("arena-filled-and-emptied", "LANE-19", Carries, hoard));
     let closing: Course = Box::new(|stage| {
         // The worker waits for room that never comes, and the host closes.
-        stage.line.gives_back = false;
-        let body = Body::Words {
-            tag: Tag::BYTES_ARENA.0,
-            start: At::Word(0),
-            end: At::Word(0),
-            len: At::Word(100_000),
-            block: 0,
-        };
-        let mut calls = Vec::new();
-        for _ in 0..16 {
-            calls.push(stage.submit(ECHO, &body)?);
-        }
-        for call in calls.drain(..9) {
-            stage.answer(call)?;
-        }
+        fill(stage)?;
         stage.close()
     });
     rows.push(row("arena-filled-and-closed", "LANE-20", Carries, closing));
@@ -420,6 +436,19 @@ fn storms() -> Vec<Row> {
             stage.close()
         });
         rows.push(row(format!("random-words-{seed}"), "LANE-15", Expect::Survives, course));
+    }
+    for (name, region) in [
+        ("answers", knit_proto::Region::ResponseArena),
+        ("requests", knit_proto::Region::RequestArena),
+    ] {
+        let course: Course = Box::new(move |stage| {
+            stage.probe()?;
+            // Nothing of it is in use.
+            let arena = stage.line.layout.region(region);
+            crate::holes::punch(&stage.line, arena)?;
+            stage.probe()
+        });
+        rows.push(row(format!("holes-in-the-arena-of-{name}"), "ARN-9", Expect::Carries, course));
     }
     rows
 }

@@ -1,7 +1,7 @@
 //! Every case, with its number.
 //!
-//! Numbers are never given to another case: each list has a range of its own, and rows are only ever added
-//! at the end of one. `cases.txt` holds them fast.
+//! Numbers are never given to another case: each file has a range of its own, or some, and a new row comes behind all
+//! others of its range. `cases.txt` holds them fast.
 
 mod actors;
 mod boot;
@@ -11,6 +11,7 @@ mod lane;
 mod messages;
 mod payloads;
 mod segment;
+mod trespass;
 
 use crate::case::{Case, Course, Deed, Expect, Role};
 use crate::wire::{Fate, Forged};

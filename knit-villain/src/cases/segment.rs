@@ -3,15 +3,17 @@
 use super::carries_on;
 use crate::case::{Case, Course, Deed, Expect};
 use crate::host::{EPOCH, SEALS, Start, Stdin};
-use knit_proto::{Features, READY_BIT, RawHeader, Version, field, ready_word};
+use knit_proto::{Features, READY_BIT, RawHeader, Span, Version, field, ready_word};
 use rustix::fs::SealFlags;
 
 /// First number of the files, below 150.
 const FILES: u32 = 100;
 /// First number of the headers, below 300.
 const HEADERS: u32 = 150;
-/// First number of what is done to a header behind the worker's back, below 320.
+/// First number of what is done to a header behind the worker's back, below 310.
 const REWRITES: u32 = 300;
+/// First number of the segments that are odd and right, below 320.
+const SHAPES: u32 = 310;
 
 /// The cases. Rows are only ever added at the end of a list.
 pub(super) fn all() -> Vec<Case> {
@@ -37,7 +39,23 @@ pub(super) fn all() -> Vec<Case> {
         let name = format!("rewritten-{name}");
         cases.push(case(number, name, "SEG-10", Expect::Carries, Start::default(), course));
     }
+    for (number, (name, clause, start)) in (SHAPES..).zip(shapes()) {
+        let name = format!("segment-{name}");
+        cases.push(case(number, name, clause, Expect::Carries, start, carries_on()));
+    }
     cases
+}
+
+/// Segments that few hosts make, and that every worker reads.
+fn shapes() -> Vec<(&'static str, &'static str, Start)> {
+    let pages = |pages| Start { pages, ..Start::default() };
+    let signals = |signals| Start { signals, ..Start::default() };
+    vec![
+        ("of-2-extension-pages", "SEG-25", pages(2)),
+        ("of-4096-extension-pages", "SEG-25", pages(4096)),
+        ("of-1-signal", "SEG-17", signals(1)),
+        ("of-65534-signals", "SEG-17", signals(65_534)),
+    ]
 }
 
 fn files() -> Vec<(String, &'static str, Stdin)> {
@@ -189,13 +207,8 @@ fn rewrites() -> Vec<(&'static str, Course)> {
         Ok(())
     });
     let holes: Course = Box::new(|stage| {
-        use rustix::fs::{FallocateFlags, fallocate};
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let file = stage.line.memory.backing().file();
-        // Without it the case is the honest one.
-        fallocate(file, flags, 0, 4096).map_err(|error| {
-            crate::case::End::Skip(format!("the system punches no holes into memfds: {error}"))
-        })?;
+        let header = Span::new(0, 4096).expect("a page");
+        crate::holes::punch(&stage.line, header)?;
         stage.probe()
     });
     vec![

@@ -1,8 +1,10 @@
 //! The hostile host: starts the worker under test once for each case.
 
+mod orphan;
 mod stage;
 mod start;
 
+pub use orphan::be as be_orphan;
 pub use stage::Stage;
 pub use start::{
     ABSENT, BootChange, ECHO, EPOCH, LIMIT, Lock, SEALS, SUM, Start, Stdin, TASKS, Third, memfd,
@@ -38,6 +40,7 @@ pub fn run(case: &Case, command: &[OsString], options: &Options) -> Outcome {
             let forged = forged.clone();
             play(case, &Start::default(), &request(forged), command, options)
         }
+        Deed::Orphan(_) => orphan::run(case, command, options),
         Deed::Worker(_) | Deed::Answer(_) => {
             return Outcome::new(Verdict::Skip, "this case needs a host: `against-host`");
         }

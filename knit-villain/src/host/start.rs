@@ -3,7 +3,7 @@
 use crate::line::Memory;
 use knit_proto::{
     CreatorId, ExtensionBytes, Features, Geometry, HeaderFields, LaneKind, LaneState, Layout,
-    RawHeader, Span, Version,
+    PAGE_BYTES, RawHeader, Span, Version,
 };
 use knit_ring::{Mapping, SharedBytes, SharedMemory, SharedWord};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
@@ -95,6 +95,8 @@ pub struct Start {
     pub header: Vec<(usize, u32)>,
     /// Abort signals of the lane.
     pub signals: u32,
+    /// Pages of the extension.
+    pub pages: u32,
     /// State of the host when the worker starts.
     pub state: u32,
     /// Epoch in the host's control line.
@@ -113,6 +115,7 @@ impl Default for Start {
             boot: None,
             header: Vec::new(),
             signals: 0,
+            pages: 1,
             state: LaneState::Open.word(),
             epoch: EPOCH,
             stdin: Stdin::Segment,
@@ -169,7 +172,7 @@ impl Start {
             creator: CreatorId { pid: std::process::id(), start_time: 0, boot: 0 },
             kind: LaneKind::Process,
             geometry,
-            extension: ExtensionBytes::MIN,
+            extension: ExtensionBytes::new(self.pages * PAGE_BYTES).expect("pages"),
             tasks: hash(TASKS.iter().flat_map(|name| name.bytes().chain([0]))),
             request_reserved: 64 << 10,
             response_reserved: 64 << 10,

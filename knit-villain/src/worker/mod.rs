@@ -56,7 +56,7 @@ pub fn serve(case: &Case, folder: &Path) -> i32 {
                 actor.answer_badly(&call, &forged.body);
             }
         }
-        Deed::Host(..) | Deed::Request(_) => {
+        Deed::Host(..) | Deed::Orphan(_) | Deed::Request(_) => {
             eprintln!("knit-villain: {} is no case for a worker", case.id());
             return MISUSED;
         }
