@@ -63,7 +63,7 @@ fn opens() -> Vec<Row> {
     }
     for (name, features) in [
         ("without-required", (|_| 0) as fn(u32) -> u32),
-        ("with-the-journal", |features| features | Features::JOURNAL.bits()),
+        ("with-the-recorder", |features| features | Features::RECORDER.bits()),
         ("with-bit-31", |features| features | 1 << 31),
         ("with-all", |_| u32::MAX),
     ] {

@@ -148,7 +148,10 @@ fn headers() -> Vec<Row> {
             refuse(&format!("{side}-reserved-{word}"), "SEG-22", index, word);
         }
     }
-    for bit in (1..32).filter(|bit| ![3, 5].contains(bit)) {
+    let two = Features::FUTEX_BELLS.bits() | 1 << 2 | 1 << 31;
+    refuse("requires-bits-2-and-31", "SEG-8", field::REQUIRED, two);
+    // Bits that are assigned aside.
+    for bit in (2..32).filter(|bit| ![3, 5].contains(bit)) {
         let required = Features::FUTEX_BELLS.bits() | 1 << bit;
         refuse(&format!("requires-bit-{bit}"), "SEG-8", field::REQUIRED, required);
     }
@@ -170,7 +173,9 @@ fn headers() -> Vec<Row> {
     let newer = vec![(field::MINOR, 7), (field::READY, ready_word(Version { major: 1, minor: 7 }))];
     rows.push(("minor-7".to_owned(), "SEG-3", Expect::Carries, newer));
     let handles = Features::BUFFER_HANDLES.bits();
-    let optional = vec![(field::OPTIONAL, !(Features::FUTEX_BELLS.bits() | handles))];
+    // A journal is written by those who accept it, and nothing here looks at it.
+    let others = Features::FUTEX_BELLS.bits() | handles | Features::JOURNAL.bits();
+    let optional = vec![(field::OPTIONAL, !others)];
     rows.push(("every-optional-bit".to_owned(), "SEG-14", Expect::Carries, optional));
     let reserved = (46..63).chain([21]).map(|index| (index, u32::MAX)).collect();
     rows.push(("reserved-words".to_owned(), "SEG-14", Expect::Carries, reserved));

@@ -58,11 +58,12 @@ impl Actor {
         Ok(Self { line, epoch: boot.epoch, log, channel: None, opened: false })
     }
 
-    /// The features that an honest worker with a control channel would accept.
+    /// The features that an honest worker with a control channel and without a journal would accept: a host that trusts in a journal
+    /// would make calls again that this worker has begun.
     #[must_use]
     pub fn features(&self) -> u32 {
         let fields = self.line.layout.fields();
-        let known = Features::SUPPORTED.or(Features::BUFFER_HANDLES);
+        let known = Features::STAMPS.or(Features::FUTEX_BELLS).or(Features::BUFFER_HANDLES);
         fields.required.or(fields.optional.and(known)).bits()
     }
 
