@@ -184,8 +184,8 @@ fn switches(process: u32) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
-/// KD-20, KD-23, KD-27: whoever sleeps is woken, by one message, every time: the worker by a call, the caller by
-/// its answer, however long both have slept.
+/// KD-20, KD-23, KD-27: a call wakes a worker that sleeps, every time, and its answer comes to a caller that sleeps, however
+/// long both have slept. The driver's looks would bring a late answer too: `boot_hosts` has a host without a driver.
 #[test]
 fn one_call_wakes_a_sleeping_worker_and_its_answer_a_sleeping_caller() {
     within_deadline(|| {

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_knit-test-mutator");
 /// How long the mutator is at work unless it is told otherwise.
-const SECONDS: u64 = 4;
-/// How long a call may take: on the lane that is written over it may be lost.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const SECONDS: u64 = 6;
+/// How long a call may take: on the lane that is written over it may be lost. Many times what one takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Threads that call.
 const CALLERS: u64 = 2;
 
