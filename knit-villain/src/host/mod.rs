@@ -24,7 +24,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
 
 /// Exit status of a worker whose host broke the protocol.
 const BROKEN: i32 = 76;
@@ -75,7 +74,7 @@ fn play(
     options: &Options,
 ) -> io::Result<Outcome> {
     let (memory, layout) = start.segment()?;
-    let stdin: Stdio = start.stdin(&memory)?;
+    let (stdin, shadow) = start.stdin(&memory)?;
     let (channel, third) = third(start.third)?;
     let descriptors = third.map(|parent_fd| FdMapping { parent_fd, child_fd: 3 });
     let boot = [("KNIT_BOOT", start.description())];
@@ -92,6 +91,7 @@ fn play(
     };
     let line = Line::new(&memory, &layout, Side::Host, LIMIT);
     let mut stage = Stage::new(line, channel, &mut process, options, case.expect);
+    stage.shadow = shadow;
     let end = act(case.expect, &mut stage, start, course);
     Ok(judge(case, end, &mut process, options))
 }

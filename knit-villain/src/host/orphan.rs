@@ -81,7 +81,7 @@ fn play(
     let start = Start::default();
     let (memory, layout) = start.segment()?;
     let boot = [("KNIT_BOOT", start.description())];
-    let mut process = Process::start(command, start.stdin(&memory)?, &boot, Vec::new())?;
+    let mut process = Process::start(command, start.stdin(&memory)?.0, &boot, Vec::new())?;
     let id = process.id();
     let line = Line::new(&memory, &layout, Side::Host, LIMIT);
     let mut stage = Stage::new(line, None, &mut process, options, crate::case::Expect::Dies);

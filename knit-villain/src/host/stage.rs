@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::wire::{Body, Raw};
 use knit_proto::{LaneState, Tag};
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Time between two looks at a lane.
@@ -25,6 +26,8 @@ pub struct Stage<'p> {
     pub features: u32,
     /// A call that has to stay without an answer.
     pub forbidden: Option<u32>,
+    /// The file that the worker has instead of the segment.
+    pub shadow: Option<OwnedFd>,
     /// Whether the host has closed the lane.
     pub closed: bool,
     process: &'p mut Process,
@@ -53,6 +56,7 @@ impl<'p> Stage<'p> {
             channel,
             features: 0,
             forbidden: None,
+            shadow: None,
             closed: false,
             process,
             patience: options.deadline,
@@ -97,9 +101,12 @@ impl<'p> Stage<'p> {
     pub fn open(&mut self, lock: Lock) -> Result<(), End> {
         let control = self.line.theirs();
         let state = self.until("worker that is open", |stage| {
-            let state = stage.line.load(control.state);
+            let state = stage.state_in_file().unwrap_or_else(|| stage.line.load(control.state));
             Ok((state != LaneState::Absent.word()).then_some(state))
         })?;
+        if self.shadow.is_some() {
+            return Err(End::Wrong("it attached".to_owned()));
+        }
         let (epoch, features) = (self.line.load(control.epoch), self.line.load(control.features));
         let fields = self.line.layout.fields();
         let (required, optional) = (fields.required.bits(), fields.optional.bits());
@@ -122,6 +129,15 @@ impl<'p> Stage<'p> {
             Lock::Nothing => {}
         }
         Ok(())
+    }
+
+    /// The worker's state, where the worker has another file than the segment.
+    fn state_in_file(&self) -> Option<u32> {
+        let mut word = [0; 4];
+        let at = self.line.theirs().state.bytes();
+        // A file that is too short, or of another kind, has no such word.
+        let _ = rustix::io::pread(self.shadow.as_ref()?, &mut word[..], at.into());
+        Some(u32::from_le_bytes(word))
     }
 
     /// A call id that was not used before.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
@@ -221,28 +221,34 @@ impl Start {
         }
     }
 
-    /// What the worker gets as standard input instead of the file of `memory`.
+    /// What the worker gets as standard input, and the file of it where that is another one than that of `memory`.
     ///
     /// # Errors
     ///
     /// The system gives no such file.
-    pub fn stdin(&self, memory: &Memory) -> io::Result<Stdio> {
+    pub fn stdin(&self, memory: &Memory) -> io::Result<(Stdio, Option<OwnedFd>)> {
         let all = SEALS.bits();
-        let copy = |more: i32, seals| -> io::Result<OwnedFd> {
-            let len = memory.len().checked_add_signed(more).ok_or(Errno::INVAL)?;
-            let file = memfd(len.into(), SealFlags::empty())?;
+        let bytes = || -> io::Result<Vec<u8>> {
             let mut bytes = vec![0; memory.len() as usize];
             let all = memory.bytes(Span::new(0, memory.len()).expect("a span"));
             all.and_then(|all| all.snapshot(0, &mut bytes)).map_err(io::Error::other)?;
-            bytes.truncate(len as usize);
-            rustix::io::pwrite(&file, &bytes, 0)?;
-            rustix::fs::fcntl_add_seals(&file, SealFlags::from_bits_retain(seals))?;
-            Ok(file)
+            Ok(bytes)
         };
-        Ok(match self.stdin {
-            Stdin::Segment => memory.backing().file().try_clone_to_owned()?.into(),
-            Stdin::Null => Stdio::null(),
-            Stdin::Pipe => rustix::pipe::pipe()?.0.into(),
+        let copy = |more: i32, seals| -> io::Result<OwnedFd> {
+            let len = memory.len().checked_add_signed(more).ok_or(Errno::INVAL)?;
+            let mut file = File::from(memfd(len.into(), SealFlags::empty())?);
+            let mut bytes = bytes()?;
+            bytes.truncate(len as usize);
+            file.write_all(&bytes)?;
+            rustix::fs::fcntl_add_seals(&file, SealFlags::from_bits_retain(seals))?;
+            Ok(file.into())
+        };
+        let file: OwnedFd = match self.stdin {
+            Stdin::Segment => {
+                return Ok((memory.backing().file().try_clone_to_owned()?.into(), None));
+            }
+            Stdin::Null => File::open("/dev/null")?.into(),
+            Stdin::Pipe => rustix::pipe::pipe()?.0,
             Stdin::Plain => {
                 let name = format!(
                     "knit-villain-{}-{}",
@@ -250,21 +256,23 @@ impl Start {
                     memory.backing().file().as_raw_fd()
                 );
                 let path = std::env::temp_dir().join(name);
-                std::fs::write(&path, vec![0; memory.len() as usize])?;
+                std::fs::write(&path, bytes()?)?;
                 let file = File::options().read(true).write(true).open(&path)?;
                 std::fs::remove_file(&path)?;
                 file.into()
             }
             Stdin::Folder => File::open(std::env::temp_dir())?.into(),
-            Stdin::Memfd(len, seals) => memfd(len, SealFlags::from_bits_retain(seals))?.into(),
-            Stdin::Longer(more) => copy(more, all)?.into(),
-            Stdin::Seals(seals) => copy(0, seals)?.into(),
+            Stdin::Memfd(len, seals) => memfd(len, SealFlags::from_bits_retain(seals))?,
+            Stdin::Longer(more) => copy(more, all)?,
+            Stdin::Seals(seals) => copy(0, seals)?,
             Stdin::ReadOnly => {
                 let file = memory.backing().file();
                 let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-                rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into()
+                rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
             }
-        })
+        };
+        let shadow = file.try_clone()?;
+        Ok((file.into(), Some(shadow)))
     }
 }
 
