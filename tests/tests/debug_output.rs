@@ -90,7 +90,7 @@ fn a_star_prints_everything_of_host_and_workers() {
     host("lifecycle", "worker is replaced lane=0 epoch=2");
     host("lifecycle", "worker started lane=0 epoch=2 pid=");
     host("lifecycle", "pool drains calls=0");
-    host("lifecycle", "workers are asked to end drained=true");
+    host("lifecycle", "workers are asked to end unfinished=0");
     host("lifecycle", "worker has ended lane=0 epoch=2 how=exited with status 0");
     host("signals", "worker is woken lane=0");
     host("signals", "a thread has slept lane=0 until=");
