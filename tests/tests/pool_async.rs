@@ -153,7 +153,9 @@ fn a_future_that_wakes_itself_without_end_ends_with_its_pool() {
         let builder = Pool::builder().threads(1).drain_timeout(std::time::Duration::ZERO);
         let pool = builder.start(tasks).unwrap();
         let call = pool.call(remote.yields, u32::MAX);
+        // It does not keep the others from having their turns.
         pool.call(remote.square, 1.0).wait().unwrap();
+        assert_eq!(pool.call(remote.yields, 100).wait().unwrap(), 100);
         drop(pool);
         assert!(matches!(call.wait(), Err(CallError::Closed)));
         // The thread has the table for as long as it runs.

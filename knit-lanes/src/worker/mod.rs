@@ -233,6 +233,7 @@ impl<'t> Worker<'t> {
     #[cold]
     fn advance(&mut self) -> Result<bool, Stop> {
         let mut any = false;
+        self.running.begin_round();
         while let Some((call, outcome)) = self.running.next(&self.aborts) {
             any = true;
             if let Some(outcome) = outcome {

@@ -23,6 +23,8 @@ pub(super) struct RunningTasks {
     tasks: [Option<RunningTask>; SLOTS as usize],
     count: u32,
     woken: Arc<Woken>,
+    /// Places that are to be polled in this round. One that is woken in its poll has its turn in the next.
+    due: u32,
     /// One for each place, made when the first task runs.
     wakers: Vec<Waker>,
 }
@@ -73,6 +75,7 @@ impl RunningTasks {
             tasks: [const { None }; SLOTS as usize],
             count: 0,
             woken: Arc::new(Woken { places: AtomicU32::new(0), bell }),
+            due: 0,
             wakers: Vec::new(),
         }
     }
@@ -90,7 +93,7 @@ impl RunningTasks {
 
     /// Whether a future was woken, or its call was given up.
     pub(super) fn wants_attention(&self, aborts: &AbortReceiver<Memory>) -> bool {
-        // Acquire: as in `next`.
+        // Acquire: as in `begin_round`.
         !self.is_empty()
             && (self.woken.places.load(Ordering::Acquire) != 0 || self.aborted(aborts).is_some())
     }
@@ -111,8 +114,14 @@ impl RunningTasks {
         }
     }
 
-    /// Looks after one task that was woken or given up. Its call, and what it came to if it has ended.
-    /// `None` when there is no such task.
+    /// Begins a round: every task that was woken by now has a turn in it.
+    pub(super) fn begin_round(&mut self) {
+        // Acquire: pairs with `wake`. A wake-up that comes after this is one for the next round.
+        self.due |= self.woken.places.swap(0, Ordering::Acquire);
+    }
+
+    /// Looks after one task of the round, or one that was given up. Its call, and what it came to if it has ended.
+    /// `None` when the round is over.
     pub(super) fn next(&mut self, aborts: &AbortReceiver<Memory>) -> Option<(u32, Option<Ended>)> {
         if let Some(place) = self.aborted(aborts) {
             let task = self.take(place)?;
@@ -122,14 +131,11 @@ impl RunningTasks {
             return Some((call, Some(Err(failure(TaskFailure::Aborted, text)))));
         }
         loop {
-            // Acquire: pairs with `wake`.
-            let places = self.woken.places.load(Ordering::Acquire);
-            if places == 0 {
+            if self.due == 0 {
                 return None;
             }
-            let place = places.trailing_zeros();
-            // Acquire: a wake-up that comes after this is one for the next poll, one that came before is seen by this.
-            self.woken.places.fetch_and(!(1 << place), Ordering::Acquire);
+            let place = self.due.trailing_zeros();
+            self.due &= self.due - 1;
             let mut context = Context::from_waker(self.wakers.get(place as usize)?);
             // A waker of a task that has ended already may still be about.
             let Some(task) = &mut self.tasks[place as usize] else { continue };
