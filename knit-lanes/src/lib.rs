@@ -87,7 +87,7 @@
 //!
 //! There are two layers. [`HostLane`] and [`WorkerLane`] are state machines over shared memory:
 //! they never spawn, wait, or read a clock, and a binding drives them from its own event loop.
-//! [`Pool`] is a runtime on top of them for Rust programs: it starts worker processes, hands calls
+//! [`Pool`] is a runtime on top of them for Rust programs: it starts workers, processes or threads, hands calls
 //! out, wakes callers, and replaces workers that die.
 //!
 //! With the feature `serde`, `Json<T>` passes any serde type as JSON text. What pools do is to be seen in debug output
