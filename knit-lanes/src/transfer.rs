@@ -232,15 +232,9 @@ fn read<M: SharedMemory>(
     let payload = match message.place {
         PayloadPlace::Bare => Payload::bare(tag),
         PayloadPlace::Scalar(bits) => Payload::scalar(tag, bits),
-        PayloadPlace::Inline { len } => {
-            let mut bytes = vec![0; len as usize];
-            taken.snapshot(&mut bytes).expect(INSIDE);
-            Payload::bytes(tag, bytes)
-        }
+        PayloadPlace::Inline { len } => Payload::bytes(tag, taken.to_vec(len).expect(INSIDE)),
         PayloadPlace::Arena { start, len, .. } => {
-            let mut bytes = vec![0; len as usize];
-            arena.snapshot(start, &mut bytes).expect(INSIDE);
-            Payload::bytes(tag, bytes)
+            Payload::bytes(tag, arena.to_vec(start, len).expect(INSIDE))
         }
         PayloadPlace::InlineHead { head, start, body, .. } => {
             let mut bytes = vec![0; (head + body) as usize];
@@ -250,8 +244,7 @@ fn read<M: SharedMemory>(
             Payload::two_parts(tag, bytes.into(), head)
         }
         PayloadPlace::ArenaHead { head, start, body, .. } => {
-            let mut bytes = vec![0; (head + body) as usize];
-            arena.snapshot(start, &mut bytes).expect(INSIDE);
+            let bytes = arena.to_vec(start, head + body).expect(INSIDE);
             Payload::two_parts(tag, bytes.into(), head)
         }
     };

@@ -55,6 +55,8 @@ impl Way {
 pub(crate) trait Blocks {
     /// Copies from `start` on into private memory.
     fn snapshot(&self, start: u32, into: &mut [u8]) -> Result<(), OutOfBounds>;
+    /// The same into a vector.
+    fn to_vec(&self, start: u32, len: u32) -> Result<Vec<u8>, OutOfBounds>;
     /// Gives a block back.
     fn free(&mut self, block: BlockIndex);
 }
@@ -63,6 +65,11 @@ impl<M: SharedMemory> Blocks for ArenaReceiver<M> {
     #[inline]
     fn snapshot(&self, start: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
         Self::snapshot(self, start, into)
+    }
+
+    #[inline]
+    fn to_vec(&self, start: u32, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        Self::to_vec(self, start, len)
     }
 
     #[inline]
@@ -78,6 +85,11 @@ where
     #[inline]
     fn snapshot(&self, start: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
         Self::snapshot(self, start, into)
+    }
+
+    #[inline]
+    fn to_vec(&self, start: u32, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        Self::to_vec(self, start, len)
     }
 
     #[inline]

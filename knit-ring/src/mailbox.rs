@@ -89,6 +89,12 @@ impl<M: SharedMemory> Slots<M> {
     }
 
     #[inline]
+    pub(crate) fn to_vec(&self, slot: SlotIndex, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        inline(len as usize)?;
+        self.area.to_vec(slot.get() * SLOT_STRIDE, len)
+    }
+
+    #[inline]
     pub(crate) fn deposit(&self, slot: SlotIndex, from: &[u8]) -> Result<(), OutOfBounds> {
         inline(from.len())?;
         self.area.deposit(slot.get() * SLOT_STRIDE, from)

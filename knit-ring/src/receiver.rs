@@ -3,6 +3,7 @@
 use crate::mailbox::{AttachError, Slots, Stamps};
 use crate::{OutOfBounds, SharedMemory, SharedWord};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
@@ -284,6 +285,16 @@ impl<M: SharedMemory> Taken<'_, M> {
     #[inline]
     pub fn snapshot(&self, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.receiver.slots.snapshot(self.slot, into)
+    }
+
+    /// Copies the first `len` bytes of the inline area into a vector.
+    ///
+    /// # Errors
+    ///
+    /// More than 512 bytes.
+    #[inline]
+    pub fn to_vec(&self, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        self.receiver.slots.to_vec(self.slot, len)
     }
 
     /// Keeps the slot for good: nothing is stored any more for a peer that broke the protocol. LANE-15.

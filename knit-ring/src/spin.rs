@@ -83,6 +83,8 @@ pub struct SpinBudget<C> {
     max: u64,
     budget: u64,
     typical: u64,
+    /// What this wait may last beyond the budget.
+    allowed: u64,
     /// Polls of this wait.
     polls: u32,
     /// The first look at the clock in this wait.
@@ -104,7 +106,16 @@ impl<C: Clock> SpinBudget<C> {
     pub fn with_clock(min: Duration, max: Duration, clock: C) -> Self {
         let max = nanos(max);
         let min = nanos(min).min(max);
-        Self { clock, min, max, budget: max, typical: 0, polls: 0, since: None }
+        Self { clock, min, max, budget: max, typical: 0, allowed: 0, polls: 0, since: None }
+    }
+
+    /// Lets the next wait spin for `longer` beyond the budget: it is known that the other side has so much to do, such as
+    /// copying a large payload. Says nothing where the budget is never more than zero.
+    #[inline]
+    pub fn allow(&mut self, longer: Duration) {
+        if self.max != 0 {
+            self.allowed = nanos(longer);
+        }
     }
 
     /// Counts a poll that found nothing. True once this wait has spun for the budget: go to sleep, and
@@ -115,7 +126,7 @@ impl<C: Clock> SpinBudget<C> {
         if !self.polls.is_multiple_of(POLLS_PER_LOOK) && self.budget != 0 {
             return false;
         }
-        self.look() >= self.budget
+        self.look() >= self.budget.saturating_add(self.allowed)
     }
 
     /// The wait has ended while spinning. To be called for every wait, of no polls too.
@@ -127,13 +138,15 @@ impl<C: Clock> SpinBudget<C> {
             self.typical -= self.typical.div_ceil(8);
         }
         self.polls = 0;
+        self.allowed = 0;
     }
 
     /// The wait has ended in a sleep, for whatever reason.
     #[cold]
     pub fn slept(&mut self) {
-        let time = self.look();
+        let time = self.look().saturating_sub(self.allowed);
         self.polls = 0;
+        self.allowed = 0;
         self.since = None;
         if time <= self.max.saturating_mul(2) {
             self.budget = self.max;
@@ -151,7 +164,7 @@ impl<C: Clock> SpinBudget<C> {
 
     #[cold]
     fn found_late(&mut self) {
-        let time = self.look().min(self.max);
+        let time = self.look().saturating_sub(self.allowed).min(self.max);
         self.since = None;
         self.typical = if time > self.typical {
             self.typical + (time - self.typical) / 8
@@ -211,6 +224,29 @@ mod tests {
 
     fn us(time: u64) -> Duration {
         Duration::from_micros(time)
+    }
+
+    #[test]
+    fn a_wait_that_is_allowed_more_spins_longer_once() {
+        let (bench, mut spin) = bench(MIN);
+        let spun = |spin: &mut SpinBudget<_>| {
+            let mut spun = 0;
+            while !(0..POLLS_PER_LOOK).any(|_| spin.is_over()) {
+                spun += 1;
+                bench.now.set(bench.now.get() + 1);
+            }
+            spin.slept();
+            spun
+        };
+        spin.allow(us(100));
+        assert_eq!(spun(&mut spin), MAX + 100);
+        assert_eq!(spin.budget(), us(MAX), "what was allowed does not count as too long");
+        assert_eq!(spun(&mut spin), MAX);
+        let (_, mut never) = self::bench(0);
+        never.max = 0;
+        never.budget = 0;
+        never.allow(us(100));
+        assert!(never.is_over());
     }
 
     impl Bench {

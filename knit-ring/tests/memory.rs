@@ -67,6 +67,7 @@ fn nothing_outside_the_memory_is_touched() {
     for (at, len) in [(0, 33), (32, 1), (28, 5), (36, 0), (1, 0), (2, 4), (u32::MAX, 1)] {
         assert!(part.deposit(at, &vec![1; len]).is_err(), "{len} bytes at {at}");
         assert!(part.snapshot(at, &mut vec![1; len]).is_err(), "{len} bytes at {at}");
+        assert!(part.to_vec(at, len as u32).is_err(), "{len} bytes at {at}");
     }
     for (at, len) in [(0, 9), (32, 1), (28, 2), (2, 1), (u32::MAX - 3, 1)] {
         assert!(part.store_words(at, &vec![1; len]).is_err(), "{len} words at {at}");

@@ -25,14 +25,20 @@ pub(super) fn cases() -> Vec<Case> {
                 pool.call(work.text, text).wait()
             })
         }),
-        Case::round_trip("pool/call/bytes_4KiB", 4 << 10, |plan| {
-            let bytes = (0..4 << 10).map(|at| (at % 251) as u8).collect();
-            echo(plan, bytes, |pool, work, bytes| pool.call(work.bytes, bytes).wait())
-        }),
+        bytes("pool/call/bytes_4KiB", 4 << 10),
+        bytes("pool/call/bytes_1MiB", 1 << 20),
         Case::calls("pool/32_in_flight/f64", |plan| in_flight(plan, 32)),
         Case::calls("pool/100_in_flight/f64", |plan| in_flight(plan, 100)),
         Case::round_trip(BLOCKING, 0, |plan| numbers(plan, Pool::builder().spin(Duration::ZERO))),
     ]
+}
+
+/// Calls with so many bytes, one at a time.
+fn bytes(name: &'static str, len: u32) -> Case {
+    Case::round_trip(name, len, move |plan| {
+        let bytes = (0..len).map(|at| (at % 251) as u8).collect();
+        echo(plan, bytes, |pool, work, bytes| pool.call(work.bytes, bytes).wait())
+    })
 }
 
 /// Calls with a number, one at a time.

@@ -255,6 +255,8 @@ pub struct Call<T> {
     shared: Arc<Shared>,
     state: Arc<CallState>,
     abort_on_drop: bool,
+    /// Length of the argument.
+    bytes: u32,
     value: PhantomData<fn() -> T>,
 }
 
@@ -280,11 +282,14 @@ impl<T: Decode> Call<T> {
     #[inline]
     pub(super) fn start<In: Encode>(shared: &Arc<Shared>, task: Task<In, T>, argument: In) -> Self {
         let refused = |error| CallState::new(Some(Err(Box::new(error))));
+        let mut bytes = 0;
         let state = if task.table() != shared.table {
             refused(CallError::ForeignTask)
         } else {
             match encoding(|| argument.encode_owned(&shared.limits)) {
                 Ok(parcel) => {
+                    // No lane takes longer ones.
+                    bytes = u32::try_from(parcel.payload.len()).unwrap_or(0);
                     let state = CallState::new(None);
                     let retry = shared.retry && task.retries();
                     shared.submit(task.index(), retry, parcel, &state);
@@ -296,7 +301,8 @@ impl<T: Decode> Call<T> {
                 Err(error) => refused(CallError::Argument(error)),
             }
         };
-        Self { shared: Arc::clone(shared), state, abort_on_drop: false, value: PhantomData }
+        let shared = Arc::clone(shared);
+        Self { shared, state, abort_on_drop: false, bytes, value: PhantomData }
     }
 
     /// Blocks until the call has ended: spins for a while, then sleeps.
@@ -305,7 +311,7 @@ impl<T: Decode> Call<T> {
     ///
     /// Why there is no value.
     pub fn wait(self) -> Result<T, CallError> {
-        let outcome = self.shared.wait(&self.state, None);
+        let outcome = self.shared.wait(&self.state, self.bytes, None);
         self.decode(outcome.unwrap_or_else(|| Err(Box::new(CallError::Taken))))
     }
 
@@ -316,7 +322,7 @@ impl<T: Decode> Call<T> {
     ///
     /// The handle, when the time was over.
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<T, CallError>, Self> {
-        match self.shared.wait(&self.state, Instant::now().checked_add(timeout)) {
+        match self.shared.wait(&self.state, self.bytes, Instant::now().checked_add(timeout)) {
             Some(outcome) => Ok(self.decode(outcome)),
             None => Err(self),
         }

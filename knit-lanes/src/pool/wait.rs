@@ -3,18 +3,29 @@
 use super::call::{CallState, Outcome, Sleeper};
 use super::lane::Lane;
 use super::shared::Shared;
+use crate::worker::copying;
 use core::time::Duration;
 use knit_ring::{Relax, Woken};
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Shared {
-    /// Blocks until the call is done or `deadline` has come; takes the outcome. `None` after the
+    /// Blocks until the call, whose argument has `bytes` bytes, is done or `deadline` has come; takes the outcome. `None` after the
     /// deadline, or when somebody took the outcome before.
     #[inline]
-    pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) -> Option<Outcome> {
+    pub(super) fn wait(
+        &self,
+        call: &Arc<CallState>,
+        bytes: u32,
+        deadline: Option<Instant>,
+    ) -> Option<Outcome> {
         let mut relax = Relax::new();
-        let mut spin = Spin::new(self.spin.min(remaining(deadline).unwrap_or(Duration::MAX)));
+        let longest = match self.spin {
+            Duration::ZERO => Duration::ZERO,
+            // The worker copies them, and very likely answers as many.
+            spin => spin + copying(bytes as usize),
+        };
+        let mut spin = Spin::new(longest.min(remaining(deadline).unwrap_or(Duration::MAX)));
         while !call.is_done() {
             self.run_inline();
             match call.lane() {

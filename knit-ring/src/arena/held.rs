@@ -3,7 +3,6 @@
 use super::receiver::SharedEnd;
 use crate::{CooperativeBytes, OutOfBounds, SharedBytes, SharedMemory, SharedWordRmw};
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
@@ -109,9 +108,7 @@ where
     /// Copies the whole payload into private memory.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.len as usize];
-        self.end.data.snapshot(self.start, &mut bytes).expect("checked when it was held");
-        bytes
+        self.end.data.to_vec(self.start, self.len).expect("checked when it was held")
     }
 }
 

@@ -3,6 +3,7 @@
 use super::held::Held;
 use crate::{AttachError, OutOfBounds, SharedBytes, SharedMemory, SharedWord, SharedWordRmw};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use knit_proto::{ArenaLayout, BlockIndex};
 
@@ -38,6 +39,16 @@ impl<M: SharedMemory> ArenaReceiver<M> {
     #[inline]
     pub fn snapshot(&self, start: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.data.snapshot(start, into)
+    }
+
+    /// Copies `len` bytes from `start` on into a vector.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::snapshot`].
+    #[inline]
+    pub fn to_vec(&self, start: u32, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        self.data.to_vec(start, len)
     }
 
     /// Gives a block back to the sender. Call it once for each message that names the block.
@@ -131,6 +142,16 @@ where
     #[inline]
     pub fn snapshot(&self, start: u32, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.end.data.snapshot(start, into)
+    }
+
+    /// Copies `len` bytes from `start` on into a vector.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::snapshot`].
+    #[inline]
+    pub fn to_vec(&self, start: u32, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        self.end.data.to_vec(start, len)
     }
 
     /// Keeps `len` bytes from `start` on where they are. The block is freed when the message is

@@ -21,6 +21,7 @@
 
 #![allow(unsafe_code, reason = "listed in ARCHITECTURE.md")]
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -45,7 +46,9 @@ impl Copying for Snapshot {}
 impl Copying for Plain {}
 
 pub(super) mod private {
-    /// The two copies of a mode.
+    use alloc::vec::Vec;
+
+    /// The copies of a mode.
     pub trait Copying: Send + Sync + 'static {
         /// Copies `into.len()` shared bytes from `from` on into private memory.
         ///
@@ -56,6 +59,18 @@ pub(super) mod private {
         /// C2. No Rust reference to those bytes exists in this process, other than `&AtomicU32`.
         /// C3. [`Plain`](super::Plain) only: nobody writes those bytes during the call.
         unsafe fn snapshot(from: *mut u8, into: &mut [u8]);
+
+        /// Copies `len` shared bytes from `from` on into a vector.
+        ///
+        /// # Safety
+        ///
+        /// As [`Self::snapshot`], for `len` bytes.
+        unsafe fn to_vec(from: *mut u8, len: usize) -> Vec<u8> {
+            let mut bytes = alloc::vec![0; len];
+            // SAFETY: as given.
+            unsafe { Self::snapshot(from, &mut bytes) };
+            bytes
+        }
 
         /// Copies `from` into shared memory from `into` on; a last partial word is filled up with
         /// zeros.
@@ -92,6 +107,25 @@ impl private::Copying for Snapshot {
             // SAFETY: C1 covers the bytes rounded up to a whole word. C2 as given.
             rest.copy_from_slice(&unsafe { load(from, at) }.to_ne_bytes()[..rest.len()]);
         }
+    }
+
+    #[inline]
+    unsafe fn to_vec(from: *mut u8, len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(len);
+        if len >= WIDE_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
+            // SAFETY: `wide_copy` requires 16 bytes or more, as just compared; readable source bytes: C1; writable
+            // destination bytes, which need not be initialised: the vector has room for `len`; no overlap: C2. The
+            // peer may write the source meanwhile: see SECURITY.md, point 3.
+            unsafe { wide_copy(from, bytes.as_mut_ptr(), len) };
+            // SAFETY: `set_len` requires room for `len`: as just allocated; and `len` initialised bytes: `wide_copy`
+            // has written each.
+            unsafe { bytes.set_len(len) };
+            return bytes;
+        }
+        bytes.resize(len, 0);
+        // SAFETY: as given.
+        unsafe { Self::snapshot(from, &mut bytes) };
+        bytes
     }
 
     #[inline]

@@ -7,6 +7,7 @@ use super::{
     SharedWord, SharedWordRmw, Snapshot, check, copy,
 };
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -248,6 +249,13 @@ impl<B: Backing, C: Copying> SharedBytes for MappedBytes<B, C> {
         // apart. C3: A1 and A2: an end copies what is its own.
         unsafe { C::snapshot(from, into) };
         Ok(())
+    }
+
+    #[inline]
+    fn to_vec(&self, at: u32, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        let from = self.place(at, len as usize)?;
+        // SAFETY: as in `snapshot`.
+        Ok(unsafe { C::to_vec(from, len as usize) })
     }
 
     #[inline]

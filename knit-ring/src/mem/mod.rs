@@ -19,6 +19,7 @@ pub use mapped::{Backing, Mapped, MappedBytes, MappedWord};
 #[cfg(feature = "mapped")]
 pub use memfd::{Mapping, MemfdError, inherited_descriptor};
 
+use alloc::vec::Vec;
 use knit_proto::{Span, WordOffset};
 
 /// Memory that another party may write at any moment.
@@ -113,6 +114,18 @@ pub trait SharedBytes: Send + 'static {
     ///
     /// `at` is not a multiple of four, or the end lies outside.
     fn snapshot(&self, at: u32, into: &mut [u8]) -> Result<(), OutOfBounds>;
+
+    /// Copies `len` bytes from `at` on into a vector: [`Self::snapshot`] into memory that nobody has to fill first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::snapshot`].
+    fn to_vec(&self, at: u32, len: u32) -> Result<Vec<u8>, OutOfBounds> {
+        check(at, len as usize, self.len())?;
+        let mut bytes = alloc::vec![0; len as usize];
+        self.snapshot(at, &mut bytes)?;
+        Ok(bytes)
+    }
 
     /// Copies `from` into shared memory from `at` on. Up to three bytes after its end, to the next
     /// multiple of four, may be overwritten with zeros.

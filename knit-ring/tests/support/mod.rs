@@ -64,6 +64,11 @@ pub fn check_snapshots<M: SharedMemory>(memory: &M) {
             if len > 600 && at != [0, 4, 12, 60, 64][len % 5] {
                 continue;
             }
+            assert_eq!(
+                all.to_vec(at as u32, len as u32).unwrap(),
+                data[at..at + len],
+                "{len} from {at}"
+            );
             for shift in 0..4 {
                 let mut private = vec![FILL; len + 40];
                 all.snapshot(at as u32, &mut private[shift..shift + len]).unwrap();
