@@ -127,7 +127,7 @@ pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use isolation::{Isolation, Output, ResourceLimit};
 pub use pool::{
     Balancer, Builder, Call, CallWhen, Inline, LaneMetrics, Latency, Map, Metrics, Pool, Position,
-    QueueMetrics, Unfinished, Unordered,
+    QueueMetrics, Restart, Unfinished, Unordered,
 };
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};

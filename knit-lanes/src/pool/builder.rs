@@ -4,7 +4,7 @@ use crate::DEFAULT_MAX_BUFFERS;
 use crate::Error;
 use crate::Isolation;
 use crate::error::StartError;
-use crate::pool::{Balancer, Inline, Pool};
+use crate::pool::{Balancer, Inline, Pool, Restart};
 use crate::process::Program;
 use crate::tasks::Tasks;
 use core::time::Duration;
@@ -33,6 +33,7 @@ pub struct Builder {
     pub(super) max_buffers: u32,
     pub(super) spin: Duration,
     pub(super) retry: bool,
+    pub(super) restart: Restart,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) hard_timeout: Duration,
@@ -58,6 +59,7 @@ impl Default for Builder {
             // Spinning with one core would only keep the other side from running.
             spin: if cores > 1 { Duration::from_micros(50) } else { Duration::ZERO },
             retry: true,
+            restart: Restart::default(),
             ready_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             hard_timeout: Duration::from_secs(10),
@@ -191,6 +193,13 @@ impl Builder {
         self
     }
 
+    /// When a worker that has ended is replaced, and when its lane is given up. Default: always, with pauses of up to a second where
+    /// workers end early; given up after nine starts in a row that fail. See [`Restart`].
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
     /// How long a worker may take to say that it is ready. Default: 10 s.
     pub fn ready_timeout(mut self, limit: Duration) -> Self {
         self.ready_timeout = limit;
@@ -262,6 +271,9 @@ impl Builder {
         }
         if self.spin > Duration::from_secs(1) {
             return refuse("spin", format!("{:?}: at most 1s", self.spin));
+        }
+        if let Some(problem) = self.restart.problem() {
+            return refuse("restart", problem.to_owned());
         }
         Ok(geometry)
     }

@@ -27,6 +27,7 @@ mod inline;
 mod lane;
 mod map;
 mod metrics;
+mod restart;
 mod shared;
 mod supervisor;
 mod turn;
@@ -40,6 +41,7 @@ pub use call_when::CallWhen;
 pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
+pub use restart::Restart;
 
 use crate::debug::say;
 use crate::error::{CallError, StartError};
@@ -157,6 +159,12 @@ impl Pool {
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.shared.lanes.len()
+    }
+
+    /// How many lanes have a worker or will have one: all of them, until one is [given up](Restart).
+    #[must_use]
+    pub fn lanes_alive(&self) -> usize {
+        self.shared.lanes_alive()
     }
 
     /// Process ids of the worker processes that are ready, in the order of their lanes.

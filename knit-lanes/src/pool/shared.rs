@@ -8,6 +8,7 @@ use super::events;
 use super::inline::InlineLane;
 use super::lane::{Lane, MOST_DEATHS, Offered};
 use super::metrics::Metrics;
+use super::restart::Restart;
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     pub(super) creator: CreatorId,
     pub(super) spin: Duration,
     pub(super) retry: bool,
+    pub(super) restart: Restart,
     pub(super) ready_timeout: Duration,
     drain_timeout: Mutex<Duration>,
     hard_timeout: Duration,
@@ -124,6 +126,7 @@ impl Shared {
             creator: creator(),
             spin: builder.spin,
             retry: builder.retry,
+            restart: builder.restart,
             ready_timeout: builder.ready_timeout,
             drain_timeout: Mutex::new(builder.drain_timeout),
             hard_timeout: builder.hard_timeout,
@@ -456,10 +459,15 @@ impl Shared {
         }
     }
 
+    /// How many lanes have or will have a worker.
+    pub(super) fn lanes_alive(&self) -> usize {
+        // Acquire: pairs with the release in `lane_gave_up`.
+        self.alive.load(Ordering::Acquire)
+    }
+
     /// Whether any lane has or will have a worker.
     pub(super) fn has_workers(&self) -> bool {
-        // Acquire: pairs with the release in `lane_gave_up`.
-        self.alive.load(Ordering::Acquire) != 0
+        self.lanes_alive() != 0
     }
 
     fn no_workers(&self) -> CallError {
