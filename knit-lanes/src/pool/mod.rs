@@ -18,6 +18,7 @@
 mod balancer;
 mod builder;
 mod call;
+mod call_async;
 mod call_when;
 mod deadlines;
 mod driver;
@@ -28,6 +29,7 @@ mod lane;
 mod map;
 mod metrics;
 mod restart;
+mod room;
 mod shared;
 mod supervisor;
 mod turn;
@@ -37,11 +39,13 @@ pub use balancer::Balancer;
 pub use builder::Builder;
 pub use call::Call;
 pub(crate) use call::CallState;
+pub use call_async::CallAsync;
 pub use call_when::CallWhen;
 pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
 pub use restart::Restart;
+pub use room::QueuePolicy;
 
 use crate::debug::say;
 use crate::error::{CallError, StartError};
@@ -98,8 +102,8 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Calls a task. Never blocks: when every lane is full the call is queued. What goes wrong is
-    /// reported by the [`Call`].
+    /// Calls a task. When every lane is full the call is queued. This blocks only when the queue has a limit, is full, and is to be waited for
+    /// ([`QueuePolicy::Wait`]). What goes wrong is reported by the [`Call`].
     #[inline]
     pub fn call<In, Out>(&self, task: Task<In, Out>, argument: In) -> Call<Out>
     where
@@ -107,6 +111,29 @@ impl Pool {
         Out: Decode,
     {
         Call::start(&self.shared, task, argument)
+    }
+
+    /// Calls a task as soon as the queue has room for the call ([`QueuePolicy::Wait`]), without blocking a thread. The future comes to
+    /// the [`Call`], which is made when it is first polled and reports what goes wrong. Callers that wait come first served, with the
+    /// threads that [`Self::call`] blocks.
+    ///
+    /// What reads requests before it calls awaits this, and takes no more of them than the pool can bear; what wants nothing but the
+    /// value awaits both.
+    ///
+    /// ```
+    /// use knit_lanes::{CallError, Pool, Task};
+    ///
+    /// async fn squares(pool: &Pool, square: Task<f64, f64>) -> Result<f64, CallError> {
+    ///     let call = pool.call_async(square, 3.0).await;
+    ///     call.await
+    /// }
+    /// ```
+    pub fn call_async<In, Out>(&self, task: Task<In, Out>, argument: In) -> CallAsync<In, Out>
+    where
+        In: Encode,
+        Out: Decode,
+    {
+        CallAsync::new(&self.shared, task, argument)
     }
 
     /// Calls a task as soon as its argument is there: the future of the argument is polled when the returned one is. So a handler
