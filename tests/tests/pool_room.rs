@@ -82,6 +82,52 @@ fn a_thread_waits_until_the_queue_has_room() {
     });
 }
 
+/// One by one, as soon as there is room, not only when their calls run.
+#[test]
+fn callers_are_let_in_as_the_queue_moves_up() {
+    within_deadline(|| {
+        let (pool, remote) = start(waits(builder(1), 2));
+        let gates = [(); 3].map(|()| Gate::new());
+        let inside = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
+        let first = gates[0].entered();
+        let others: Vec<_> = (0..31).map(|_| pool.call(remote.square, 2.0)).collect();
+        std::thread::scope(|scope| {
+            let (pool, (let_in, callers)) = (&pool, channel());
+            let told = let_in.clone();
+            let thread = scope.spawn(move || {
+                let call = pool.call(remote.square, 3.0);
+                told.send("thread").unwrap();
+                call.wait()
+            });
+            until_waiting(pool, 1);
+            let future = scope.spawn(move || {
+                let call = block_on(pool.call_async(remote.square, 5.0));
+                let_in.send("future").unwrap();
+                call.wait()
+            });
+            until_waiting(pool, 2);
+            assert!(callers.try_recv().is_err());
+            drop(first);
+            let second = gates[1].entered();
+            assert_eq!(callers.recv(), Ok("thread"));
+            assert_eq!(depth_and_waiting(pool), (3, 1));
+            drop(second);
+            let third = gates[2].entered();
+            assert_eq!(callers.recv(), Ok("future"));
+            assert_eq!(depth_and_waiting(pool), (2, 0));
+            drop(third);
+            assert_eq!(thread.join().unwrap().unwrap(), 9.0);
+            assert_eq!(future.join().unwrap().unwrap(), 25.0);
+        });
+        for call in others {
+            assert_eq!(call.wait().unwrap(), 4.0);
+        }
+        for call in inside {
+            call.wait().unwrap();
+        }
+    });
+}
+
 /// Nobody else reads the answers that make room.
 #[test]
 fn one_thread_with_every_call_does_not_wait_for_itself() {
