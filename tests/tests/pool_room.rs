@@ -359,6 +359,45 @@ fn calls_of_many_threads_all_come_through_a_narrow_queue() {
     });
 }
 
+/// Futures send their calls on from the inline lane: that must not be a way around the limit.
+#[test]
+fn the_inline_lane_takes_no_call_while_the_queue_is_more_than_full() {
+    within_deadline(|| {
+        let mut tasks = Tasks::new();
+        let (enter, entered) = channel();
+        let (leave, left) = channel::<()>();
+        let left = std::sync::Mutex::new(left);
+        let hold = tasks.add("hold", move |(): ()| {
+            enter.send(()).unwrap();
+            left.lock().unwrap().recv().unwrap();
+        });
+        let square = tasks.add("square", |n: f64| n * n);
+        let inline = Inline { position: Position::First, batch: 1, threshold: 0 };
+        let pool = waits(Pool::builder().threads(1).inline(inline), 1).start(tasks).unwrap();
+        let mut long = pool.call(hold, ());
+        assert!(poll_once(&mut long).is_pending());
+        entered.recv().unwrap();
+        // With the worker, in the queue, and one that waits for room there without a caller.
+        let mut calls: Vec<_> = (0..31 + 1 + 1)
+            .map(|_| {
+                let mut call = pool.call(square, 2.0);
+                assert!(poll_once(&mut call).is_pending());
+                call
+            })
+            .collect();
+        // The pool's own thread may have sent the first one on.
+        until("each is where it belongs", || depth_and_waiting(&pool) == (2, 1));
+        let mut next = pool.call_async(square, 2.0);
+        assert!(poll_once(&mut next).is_pending());
+        assert_eq!(depth_and_waiting(&pool), (3, 2));
+        leave.send(()).unwrap();
+        block_on(long).unwrap();
+        calls.push(block_on(next));
+        assert_eq!(join_all(calls).into_iter().map(Result::unwrap).sum::<f64>(), 34.0 * 4.0);
+        assert_eq!((depth_and_waiting(&pool), pool.in_flight()), ((0, 0), 0));
+    });
+}
+
 /// Calls that go on from the inline lane to a queue that is full are kept too.
 #[test]
 fn the_inline_lane_fills_a_narrow_queue_and_no_call_is_lost() {

@@ -20,8 +20,10 @@ pub enum QueuePolicy {
     #[default]
     Fail,
     /// Its caller waits for room, first come first served: [`Pool::call`](crate::Pool::call) blocks its thread, which
-    /// looks for answers meanwhile, and [`Pool::call_async`](crate::Pool::call_async) is a future. The time that a call has begins before that. Of a pool
-    /// that closes, or has no worker any more, the wait ends as the call does, with an error.
+    /// looks for answers meanwhile, and [`Pool::call_async`](crate::Pool::call_async) is a future, for callers whose thread must not be blocked. The time
+    /// that a call has begins before that. Of a pool that closes, or has no worker any more, the wait ends as the call does, with an error.
+    ///
+    /// A task of a worker thread that calls its own pool can wait for itself.
     Wait,
 }
 
