@@ -102,6 +102,19 @@ pub enum StartError {
     /// The worker broke the protocol while it started.
     #[error("the worker broke the protocol while it started: {0}")]
     Violation(ProtocolViolation),
+    /// The worker has ended, and its lane has had as many new ones as [`Restart`](crate::Restart) permits: it is given up.
+    #[error(
+        "the worker {}, and {restarts} restarts within {window:?} are the limit",
+        ending(*.exit)
+    )]
+    RestartLimit {
+        /// Most restarts.
+        restarts: u32,
+        /// Within which time.
+        window: Duration,
+        /// How the last one ended; `None` when it could not be started.
+        exit: Option<WorkerExit>,
+    },
     /// The pool was shut down while the worker started.
     #[error("the pool was shut down while the worker started")]
     Closed,
@@ -119,6 +132,10 @@ impl StartError {
     pub(crate) fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |error| Self::System { action, error: Arc::new(error) }
     }
+}
+
+fn ending(exit: Option<WorkerExit>) -> String {
+    exit.map_or_else(|| "could not be started".to_owned(), |exit| exit.to_string())
 }
 
 fn boot_hint(exit: WorkerExit) -> &'static str {
@@ -189,8 +206,8 @@ pub enum CallError {
         /// Most calls that wait.
         limit: usize,
     },
-    /// No worker is left and none could be started. The task did not run.
-    #[error("no worker is left; the last one could not be started: {0}")]
+    /// No worker is left and none is started any more. The task did not run.
+    #[error("no worker is left, and none is started any more: {0}")]
     NoWorkers(StartError),
     /// The future of the argument came to an error. The task did not run.
     #[error("there is no argument: {0}")]

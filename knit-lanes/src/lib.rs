@@ -126,8 +126,8 @@ pub use error::{CallError, Error, Result, StartError, TaskError, TaskFailure};
 pub use host_lane::{Answer, HostLane, LaneError, Submitted};
 pub use isolation::{Isolation, Output, ResourceLimit};
 pub use pool::{
-    Balancer, Builder, Call, CallWhen, Inline, LaneMetrics, Latency, Map, Metrics, Pool, Position,
-    QueueMetrics, Unfinished, Unordered,
+    Balancer, Builder, Call, CallAsync, CallOr, CallWhen, Inline, LaneMetrics, Latency, Map,
+    Metrics, Pool, Position, QueueMetrics, QueuePolicy, Restart, TaskOr, Unfinished, Unordered,
 };
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};

@@ -359,14 +359,15 @@ impl<In, Out> Task<In, Out> {
     /// is no answer after `timeout`. The time begins with the call, and time in the queue counts.
     ///
     /// A handle that is kept is a timeout for the task, one that is made for a call is one for the
-    /// call:
+    /// call. Where a value will do instead of the error there are [`Self::with_timeout_or`] and
+    /// [`Call::or_on_timeout`](crate::Call::or_on_timeout).
     ///
     /// ```no_run
     /// # use knit_lanes::{CallError, Pool, Task};
     /// # use std::time::Duration;
     /// # fn call(pool: &Pool, resize: Task<u32, u32>) -> Result<u32, CallError> {
     /// match pool.call(resize.with_timeout(Duration::from_millis(50)), 7).wait() {
-    ///     Err(CallError::TimedOut { .. }) => Ok(0),
+    ///     Err(CallError::TimedOut { may_have_run: false, .. }) => pool.call(resize, 7).wait(),
     ///     outcome => outcome,
     /// }
     /// # }

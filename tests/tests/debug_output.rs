@@ -112,6 +112,9 @@ fn a_star_prints_everything_of_host_and_workers() {
     // Names only: values may be secret.
     let environment = lines.iter().find(|line| line.what.starts_with("environment")).unwrap();
     assert!(environment.what.contains(r#""KNIT_DEBUG""#) && !environment.what.contains('*'));
+    // The queue has no limit: nobody waits for room in it.
+    let queued = lines.iter().find(|line| line.what.starts_with("queued ")).unwrap();
+    assert!(queued.what.ends_with(" waits=false"), "{queued:?}");
     // A call can be followed by its name.
     let submitted = lines.iter().find(|line| line.what.starts_with("submitted ")).unwrap();
     let call = submitted.what.split_whitespace().find(|part| part.starts_with("call=")).unwrap();

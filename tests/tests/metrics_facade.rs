@@ -120,7 +120,15 @@ fn the_recorder_is_given_every_number_of_the_snapshot() {
                 names += 1;
             }
         }
-        for name in ["queued", "queue_refused", "queue_given_up", "queue_failed", "queue_depth"] {
+        for name in [
+            "queued",
+            "queue_refused",
+            "queue_waited",
+            "queue_given_up",
+            "queue_failed",
+            "queue_depth",
+            "queue_waiting",
+        ] {
             assert_eq!(find(&format!("knit_{name} pool=main")), 0.0);
             names += 1;
         }

@@ -2,10 +2,10 @@
 
 mod pool_support;
 
-use knit_lanes::{Balancer, CallError};
+use knit_lanes::{Balancer, CallError, Limits};
 use pool_support::gate::Gate;
 use pool_support::worker::{builder, start};
-use pool_support::{until, within_deadline};
+use pool_support::{fresh_path, until, within_deadline};
 
 #[test]
 fn round_robin_takes_one_lane_after_the_other() {
@@ -96,5 +96,37 @@ fn a_queue_has_its_limit() {
         // There is room again.
         assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
         until("every place is free", || pool.in_flight() == 0);
+    });
+}
+
+/// A call that would fit goes behind one that waits for room in the arena: the tasks write down their order.
+#[test]
+fn no_call_overtakes_the_queue() {
+    within_deadline(|| {
+        let limits = Limits::default().with_payload(128 << 10);
+        let (pool, remote) = start(builder(1).limits(limits).arena_bytes(1 << 20));
+        let gate = Gate::new();
+        let long = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        let file = fresh_path("order");
+        let wide = format!("{file} {}", "w".repeat(120 << 10));
+        let mut calls = Vec::new();
+        while pool.metrics().queue.queued == 0 {
+            assert!(calls.len() < 31, "there is always a place in the mailbox");
+            calls.push(pool.call(remote.append, wide.clone()));
+        }
+        let wide = calls.len();
+        calls.push(pool.call(remote.append, format!("{file} n")));
+        let metrics = pool.metrics();
+        assert_eq!((metrics.queue.depth, metrics.lanes[0].in_flight), (2, wide as u64));
+        drop(held);
+        long.wait().unwrap();
+        for call in calls {
+            call.wait().unwrap();
+        }
+        let lines = std::fs::read_to_string(&file).unwrap();
+        let firsts: String = lines.lines().map(|line| &line[..1]).collect();
+        assert_eq!(firsts, format!("{}n", "w".repeat(wide)));
+        std::fs::remove_file(file).unwrap();
     });
 }

@@ -4,7 +4,9 @@
 mod pool_support;
 
 use knit_lanes::codec::{DecodeError, EncodeError};
-use knit_lanes::{CallError, Error, ErrorValue, Limits, Pool, StartError, TaskFailure, Tasks};
+use knit_lanes::{
+    CallError, Error, ErrorValue, Limits, Pool, Restart, StartError, TaskFailure, Tasks,
+};
 use pool_support::within_deadline;
 use pool_support::worker::{builder, only_worker, pool, start, tasks};
 use std::time::Duration;
@@ -207,6 +209,7 @@ fn settings_that_cannot_work_are_refused_by_name() {
             (builder(1).arena_bytes(100), "arena_bytes", "100"),
             (builder(1).arena_bytes(u32::MAX), "arena_bytes", "4294967295"),
             (builder(1).spin(Duration::from_secs(2)), "spin", "2s"),
+            (builder(1).restart(Restart { factor: 0, ..Restart::default() }), "restart", "0"),
         ];
         for (builder, expected, value) in cases {
             match start_error(builder, tasks().0) {

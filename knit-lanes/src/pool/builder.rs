@@ -4,7 +4,7 @@ use crate::DEFAULT_MAX_BUFFERS;
 use crate::Error;
 use crate::Isolation;
 use crate::error::StartError;
-use crate::pool::{Balancer, Inline, Pool};
+use crate::pool::{Balancer, Inline, Pool, QueuePolicy, Restart};
 use crate::process::Program;
 use crate::tasks::Tasks;
 use core::time::Duration;
@@ -25,6 +25,7 @@ pub struct Builder {
     pub(super) inside_worker: bool,
     pub(super) balancer: Balancer,
     pub(super) queue_limit: usize,
+    pub(super) queue_policy: QueuePolicy,
     pub(super) program: Option<Program>,
     pub(super) isolation: Isolation,
     pub(super) limits: Limits,
@@ -33,6 +34,7 @@ pub struct Builder {
     pub(super) max_buffers: u32,
     pub(super) spin: Duration,
     pub(super) retry: bool,
+    pub(super) restart: Restart,
     pub(super) ready_timeout: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) hard_timeout: Duration,
@@ -49,6 +51,7 @@ impl Default for Builder {
             inside_worker: false,
             balancer: Balancer::default(),
             queue_limit: usize::MAX,
+            queue_policy: QueuePolicy::default(),
             program: None,
             isolation: Isolation::default(),
             limits: Limits::default(),
@@ -58,6 +61,7 @@ impl Default for Builder {
             // Spinning with one core would only keep the other side from running.
             spin: if cores > 1 { Duration::from_micros(50) } else { Duration::ZERO },
             retry: true,
+            restart: Restart::default(),
             ready_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             hard_timeout: Duration::from_secs(10),
@@ -128,10 +132,33 @@ impl Builder {
         self
     }
 
-    /// Most calls that wait while every lane is full; one more fails with `CallError::QueueFull`. Each holds its
-    /// encoded argument. Default: as many as there is memory for.
+    /// Most calls that wait while every lane is full; one more fails with `CallError::QueueFull`, or waits for room
+    /// ([`Self::queue_policy`]). Each holds its encoded argument. Default: as many as there is memory for.
     pub fn queue_limit(mut self, calls: usize) -> Self {
         self.queue_limit = calls;
+        self
+    }
+
+    /// What becomes of a call that finds the queue full. Default: [`QueuePolicy::Fail`].
+    ///
+    /// ```
+    /// use knit_lanes::{Pool, QueuePolicy, Tasks};
+    ///
+    /// # fn main() -> knit_lanes::Result<()> {
+    /// let mut tasks = Tasks::new();
+    /// let square = tasks.add("square", |n: f64| n * n);
+    /// let builder = Pool::builder().threads(1).queue_limit(100).queue_policy(QueuePolicy::Wait);
+    /// let pool = builder.start(tasks)?;
+    /// // Never more than 32 with the worker and a hundred in the queue.
+    /// let calls: Vec<_> = (0..1000).map(|n| pool.call(square, f64::from(n))).collect();
+    /// for (n, call) in (0..).zip(calls) {
+    ///     assert_eq!(call.wait()?, f64::from(n * n));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_policy(mut self, policy: QueuePolicy) -> Self {
+        self.queue_policy = policy;
         self
     }
 
@@ -188,6 +215,13 @@ impl Builder {
     /// that the task did not run. [`Task::without_retry`](crate::Task::without_retry) is for one task. Default: true.
     pub fn retry(mut self, retry: bool) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// When a worker that has ended is replaced, and when its lane is given up. Default: always, with pauses of up to a second where
+    /// workers end early; given up after nine starts in a row that fail. See [`Restart`].
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
         self
     }
 
@@ -262,6 +296,9 @@ impl Builder {
         }
         if self.spin > Duration::from_secs(1) {
             return refuse("spin", format!("{:?}: at most 1s", self.spin));
+        }
+        if let Some(problem) = self.restart.problem() {
+            return refuse("restart", problem.to_owned());
         }
         Ok(geometry)
     }

@@ -195,6 +195,15 @@ impl CallState {
         inner.sleeper.is_some()
     }
 
+    /// Wakes whoever waits for this call: a thread at once, a future with the others.
+    pub(super) fn rouse(&self, wakes: &mut Wakes) {
+        let mut inner = self.lock();
+        if let Some(sleeper) = &inner.sleeper {
+            sleeper.wake();
+        }
+        wakes.wakers.extend(inner.waker.take());
+    }
+
     #[inline]
     pub(super) fn take_outcome(&self) -> Option<Outcome> {
         if self.is_done() { self.lock().outcome.take() } else { None }
@@ -252,8 +261,8 @@ impl CallState {
 /// The call runs whether anybody waits or not; dropping the handle drops the answer.
 #[must_use = "the answer of a call that is dropped is lost; use `.wait()` or `.await`"]
 pub struct Call<T> {
-    shared: Arc<Shared>,
-    state: Arc<CallState>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: Arc<CallState>,
     abort_on_drop: bool,
     /// Length of the argument.
     bytes: u32,
@@ -279,8 +288,19 @@ impl<T> Call<T> {
 }
 
 impl<T: Decode> Call<T> {
+    /// Makes a call. Blocks while it is in the line for the queue.
     #[inline]
     pub(super) fn start<In: Encode>(shared: &Arc<Shared>, task: Task<In, T>, argument: In) -> Self {
+        let call = Self::begin(shared, task, argument);
+        if shared.line.len() != 0 {
+            shared.wait_for_room(&call.state);
+        }
+        call
+    }
+
+    /// Makes a call, which may be in the line for the queue.
+    #[inline]
+    pub(super) fn begin<In: Encode>(shared: &Arc<Shared>, task: Task<In, T>, argument: In) -> Self {
         let refused = |error| CallState::new(Some(Err(Box::new(error))));
         let mut bytes = 0;
         let state = if task.table() != shared.table {
@@ -303,6 +323,12 @@ impl<T: Decode> Call<T> {
         };
         let shared = Arc::clone(shared);
         Self { shared, state, abort_on_drop: false, bytes, value: PhantomData }
+    }
+
+    /// A call that has ended without a value.
+    pub(super) fn failed(shared: &Arc<Shared>, error: CallError) -> Self {
+        let state = CallState::new(Some(Err(Box::new(error))));
+        Self { shared: Arc::clone(shared), state, abort_on_drop: false, value: PhantomData }
     }
 
     /// Blocks until the call has ended: spins for a while, then sleeps.

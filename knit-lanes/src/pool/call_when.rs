@@ -1,7 +1,7 @@
 //! Calls whose argument is a future.
 
-use super::Pool;
 use super::call::Call;
+use super::{CallAsync, Pool};
 use crate::error::CallError;
 use crate::tasks::Task;
 use core::error::Error;
@@ -17,18 +17,19 @@ use std::thread::Thread;
 /// A call that is made as soon as its argument is there: a future, and [`CallWhen::wait`] blocks.
 ///
 /// It does nothing until it is polled or waited for. Dropped before its argument is there, it drops the
-/// argument's future and no call is made.
+/// argument's future and no call is made; nor is one when it is dropped while the queue has no room ([`QueuePolicy::Wait`](crate::QueuePolicy::Wait)).
 #[must_use = "nothing happens until it is awaited, or `.wait()` is called"]
 pub struct CallWhen<'p, F, In, Out> {
     pool: &'p Pool,
     task: Task<In, Out>,
-    state: State<F, Out>,
+    state: State<F, In, Out>,
     abort_on_drop: bool,
 }
 
-enum State<F, Out> {
+enum State<F, In, Out> {
     /// The future is on the heap, so that whoever polls this type need not pin it.
     Argument(Pin<Box<F>>),
+    Room(CallAsync<In, Out>),
     Call(Call<Out>),
     Over,
 }
@@ -61,11 +62,8 @@ where
     pub fn wait(mut self) -> Result<Out, CallError> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);
-        while let State::Argument(argument) = &mut self.state {
-            match argument.as_mut().poll(&mut context) {
-                Poll::Ready(argument) => self.call(argument)?,
-                Poll::Pending => std::thread::park(),
-            }
+        while self.poll_call(&mut context)?.is_pending() {
+            std::thread::park();
         }
         match core::mem::replace(&mut self.state, State::Over) {
             State::Call(call) => call.wait(),
@@ -73,13 +71,31 @@ where
         }
     }
 
-    fn call(&mut self, argument: Result<In, E>) -> Result<(), CallError> {
-        // The argument's future is dropped before the call is made.
-        self.state = State::Over;
-        let argument = argument.map_err(|error| CallError::Input(error.into().into()))?;
-        let call = self.pool.call(self.task, argument);
-        self.state = State::Call(if self.abort_on_drop { call.abort_on_drop() } else { call });
-        Ok(())
+    /// Polls until the call is made.
+    fn poll_call(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, CallError> {
+        loop {
+            match &mut self.state {
+                State::Argument(argument) => {
+                    let Poll::Ready(argument) = argument.as_mut().poll(context) else {
+                        return Ok(Poll::Pending);
+                    };
+                    // The argument's future is dropped before the call is made.
+                    self.state = State::Over;
+                    let argument =
+                        argument.map_err(|error| CallError::Input(error.into().into()))?;
+                    self.state = State::Room(self.pool.call_async(self.task, argument));
+                }
+                State::Room(room) => {
+                    let Poll::Ready(call) = Pin::new(room).poll(context) else {
+                        return Ok(Poll::Pending);
+                    };
+                    let call = if self.abort_on_drop { call.abort_on_drop() } else { call };
+                    self.state = State::Call(call);
+                }
+                State::Call(_) => return Ok(Poll::Ready(())),
+                State::Over => return Err(CallError::Taken),
+            }
+        }
     }
 }
 
@@ -93,16 +109,10 @@ where
     type Output = Result<Out, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let State::Argument(argument) = &mut this.state {
-            let Poll::Ready(argument) = argument.as_mut().poll(context) else {
-                return Poll::Pending;
-            };
-            if let Err(error) = this.call(argument) {
-                return Poll::Ready(Err(error));
-            }
+        if self.poll_call(context)?.is_pending() {
+            return Poll::Pending;
         }
-        match &mut this.state {
+        match &mut self.state {
             State::Call(call) => pin!(call).poll(context),
             _ => Poll::Ready(Err(CallError::Taken)),
         }

@@ -15,27 +15,31 @@ use tracing::field::display;
 pub(super) struct Queue {
     queued: AtomicU64,
     refused: AtomicU64,
+    waited: AtomicU64,
     given_up: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Queue {
-    pub(super) fn metrics(&self, depth: usize) -> QueueMetrics {
+    pub(super) fn metrics(&self, depth: usize, waiting: usize) -> QueueMetrics {
         // Relaxed, here and below: only the numbers matter.
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         QueueMetrics {
             depth: depth as u64,
             queued: load(&self.queued),
             refused: load(&self.refused),
+            waiting: waiting as u64,
+            waited: load(&self.waited),
             given_up: load(&self.given_up),
             failed: load(&self.failed),
         }
     }
 
-    /// A call is in the queue now, with so many before it.
-    pub(super) fn queued(&self, call: &Arc<CallState>, before: usize) {
+    /// A call is in the queue now, with so many before it, and perhaps without room: then its caller waits.
+    pub(super) fn queued(&self, call: &Arc<CallState>, before: usize, waits: bool) {
         self.queued.fetch_add(1, Ordering::Relaxed);
-        say!(TRACE, HOST, "queued", call = display(CallName(call)), before = before);
+        self.waited.fetch_add(waits.into(), Ordering::Relaxed);
+        say!(TRACE, HOST, "queued", call = display(CallName(call)), before = before, waits = waits);
     }
 
     /// The queue is full.

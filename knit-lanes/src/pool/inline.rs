@@ -162,7 +162,9 @@ impl Shared {
     pub(super) fn offer_inline(&self, call: Queued) -> Result<(), Queued> {
         match &self.inline {
             Some(inline)
-                if self.tasks.can_run(call.function)
+                // Calls that go on from here to a full queue have no caller to hold up: others are, until those have room.
+                if self.line.len() == 0
+                    && self.tasks.can_run(call.function)
                     && inline.wants(self.lanes.iter().map(Lane::load)) =>
             {
                 inline.put(call)

@@ -504,13 +504,13 @@ impl Core {
         let Some(mut call) = shared.next_queued() else { return false };
         if !call.state.claim(lane) {
             // It was given up in the queue.
-            shared.left_queue();
+            shared.left_queue(wakes);
             wakes.drained |= shared.is_draining();
             return true;
         }
         match self.offer(lane, shared, &mut call.offer(), wakes) {
             Offered::Taken => {
-                shared.left_queue();
+                shared.left_queue(wakes);
                 wakes.drained |= shared.is_draining();
                 // Whoever sleeps until the call leaves the queue now waits for this lane.
                 call.state.wake_sleeper();

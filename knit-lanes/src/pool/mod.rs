@@ -18,6 +18,8 @@
 mod balancer;
 mod builder;
 mod call;
+mod call_async;
+mod call_or;
 mod call_when;
 mod deadlines;
 mod driver;
@@ -27,6 +29,8 @@ mod inline;
 mod lane;
 mod map;
 mod metrics;
+mod restart;
+mod room;
 mod shared;
 mod supervisor;
 mod turn;
@@ -36,10 +40,14 @@ pub use balancer::Balancer;
 pub use builder::Builder;
 pub use call::Call;
 pub(crate) use call::CallState;
+pub use call_async::CallAsync;
+pub use call_or::{CallOr, TaskOr};
 pub use call_when::CallWhen;
 pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
+pub use restart::Restart;
+pub use room::QueuePolicy;
 
 use crate::debug::say;
 use crate::error::{CallError, StartError};
@@ -96,8 +104,8 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Calls a task. Never blocks: when every lane is full the call is queued. What goes wrong is
-    /// reported by the [`Call`].
+    /// Calls a task. When every lane is full the call is queued. This blocks only when the queue has a limit, is full, and is to be waited for
+    /// ([`QueuePolicy::Wait`]). What goes wrong is reported by the [`Call`].
     #[inline]
     pub fn call<In, Out>(&self, task: Task<In, Out>, argument: In) -> Call<Out>
     where
@@ -105,6 +113,29 @@ impl Pool {
         Out: Decode,
     {
         Call::start(&self.shared, task, argument)
+    }
+
+    /// Calls a task as soon as the queue has room for the call ([`QueuePolicy::Wait`]), without blocking a thread. The future comes to
+    /// the [`Call`], which is made when it is first polled and reports what goes wrong. Callers that wait come first served, with the
+    /// threads that [`Self::call`] blocks.
+    ///
+    /// What reads requests before it calls awaits this, and takes no more of them than the pool can bear; what wants nothing but the
+    /// value awaits both.
+    ///
+    /// ```
+    /// use knit_lanes::{CallError, Pool, Task};
+    ///
+    /// async fn squares(pool: &Pool, square: Task<f64, f64>) -> Result<f64, CallError> {
+    ///     let call = pool.call_async(square, 3.0).await;
+    ///     call.await
+    /// }
+    /// ```
+    pub fn call_async<In, Out>(&self, task: Task<In, Out>, argument: In) -> CallAsync<In, Out>
+    where
+        In: Encode,
+        Out: Decode,
+    {
+        CallAsync::new(&self.shared, task, argument)
     }
 
     /// Calls a task as soon as its argument is there: the future of the argument is polled when the returned one is. So a handler
@@ -157,6 +188,12 @@ impl Pool {
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.shared.lanes.len()
+    }
+
+    /// How many lanes have a worker or will have one: all of them, until one is [given up](Restart).
+    #[must_use]
+    pub fn lanes_alive(&self) -> usize {
+        self.shared.lanes_alive()
     }
 
     /// Process ids of the worker processes that are ready, in the order of their lanes.

@@ -8,6 +8,8 @@ use super::events;
 use super::inline::InlineLane;
 use super::lane::{Lane, MOST_DEATHS, Offered};
 use super::metrics::Metrics;
+use super::restart::Restart;
+use super::room::{Entered, Line};
 use crate::Isolation;
 use crate::buffer::context::Parcel;
 use crate::error::{CallError, StartError};
@@ -42,6 +44,7 @@ pub(super) struct Shared {
     pub(super) creator: CreatorId,
     pub(super) spin: Duration,
     pub(super) retry: bool,
+    pub(super) restart: Restart,
     pub(super) ready_timeout: Duration,
     drain_timeout: Mutex<Duration>,
     hard_timeout: Duration,
@@ -52,8 +55,8 @@ pub(super) struct Shared {
     pub(super) inline: Option<InlineLane>,
     queue: Mutex<VecDeque<Queued>>,
     seen: events::Queue,
-    /// Most calls in the queue.
-    queue_limit: usize,
+    /// Who waits for room in the queue.
+    pub(super) line: Line,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
     queued: AtomicUsize,
     /// How often a call came back from a lane whose worker had died.
@@ -124,6 +127,7 @@ impl Shared {
             creator: creator(),
             spin: builder.spin,
             retry: builder.retry,
+            restart: builder.restart,
             ready_timeout: builder.ready_timeout,
             drain_timeout: Mutex::new(builder.drain_timeout),
             hard_timeout: builder.hard_timeout,
@@ -131,7 +135,7 @@ impl Shared {
             driver: FutexPair::default(),
             picker: Picker::new(builder.balancer),
             inline: builder.inline.map(InlineLane::new),
-            queue_limit: builder.queue_limit,
+            line: Line::new(builder.queue_policy, builder.queue_limit),
             queue: Mutex::default(),
             seen: events::Queue::default(),
             queued: AtomicUsize::new(0),
@@ -211,17 +215,17 @@ impl Shared {
     #[cold]
     pub(super) fn enqueue(&self, call: Queued) {
         let mut queue = self.queue();
-        if queue.len() >= self.queue_limit {
+        // Counted first: the count may be too high for a moment, never too low.
+        let entered = self.line.enter(queue.len(), &self.queued, &call.state);
+        if entered == Entered::Refused {
             drop(queue);
             self.seen.refused(&call.state);
             let mut wakes = Wakes::default();
-            let full = CallError::QueueFull { limit: self.queue_limit };
+            let full = CallError::QueueFull { limit: self.line.limit };
             call.state.complete(Err(Box::new(full)), &mut wakes);
             return self.wake(wakes);
         }
-        self.seen.queued(&call.state, queue.len());
-        // Counted first: the count may be too high for a moment, never too low.
-        self.queued.fetch_add(1, Ordering::Release);
+        self.seen.queued(&call.state, queue.len(), entered == Entered::Line);
         queue.push_back(call);
         drop(queue);
         if !self.has_workers() {
@@ -266,11 +270,19 @@ impl Shared {
     }
 
     /// A call from the queue is with a lane, or has failed.
-    pub(super) fn left_queue(&self) {
+    pub(super) fn left_queue(&self, wakes: &mut Wakes) {
         // Relaxed: a hint for the driver.
         self.moved.fetch_add(1, Ordering::Relaxed);
         // Release: whoever no longer counts it here finds it with its lane.
         self.queued.fetch_sub(1, Ordering::Release);
+        self.line.let_in(&self.queued, wakes);
+    }
+
+    /// Takes a call that has ended out of the queue; false when a lane is about to pass over it.
+    pub(super) fn remove_queued(&self, call: &Arc<CallState>) -> bool {
+        let mut queue = self.queue();
+        let at = queue.iter().rposition(|queued| Arc::ptr_eq(&queued.state, call));
+        at.and_then(|at| queue.remove(at)).is_some()
     }
 
     /// Ends a call with an error, which is told whether its task may have run. Nothing happens when the call
@@ -354,7 +366,7 @@ impl Shared {
         while let Some(call) = self.next_queued() {
             self.seen.failed(&call.state, error);
             call.state.complete(Err(Box::new(error.clone())), &mut wakes);
-            self.left_queue();
+            self.left_queue(&mut wakes);
             wakes.drained = true;
         }
         self.wake(wakes);
@@ -426,7 +438,7 @@ impl Shared {
 
     pub(super) fn metrics(&self) -> Metrics {
         // Acquire: as in `unfinished`.
-        let queue = self.seen.metrics(self.queued.load(Ordering::Acquire));
+        let queue = self.seen.metrics(self.queued.load(Ordering::Acquire), self.line.len());
         Metrics { lanes: self.lanes.iter().map(Lane::metrics).collect(), queue }
     }
 
@@ -456,10 +468,15 @@ impl Shared {
         }
     }
 
+    /// How many lanes have or will have a worker.
+    pub(super) fn lanes_alive(&self) -> usize {
+        // Acquire: pairs with the release in `lane_gave_up`.
+        self.alive.load(Ordering::Acquire)
+    }
+
     /// Whether any lane has or will have a worker.
     pub(super) fn has_workers(&self) -> bool {
-        // Acquire: pairs with the release in `lane_gave_up`.
-        self.alive.load(Ordering::Acquire) != 0
+        self.lanes_alive() != 0
     }
 
     fn no_workers(&self) -> CallError {

@@ -2,33 +2,23 @@
 
 use super::incarnation::Incarnation;
 use super::lane::Lane;
+use super::restart::Restarts;
 use super::shared::Shared;
 use crate::buffer::link::Link;
 use crate::debug::say;
 use crate::error::StartError;
 use crate::process::WorkerExit;
 use crate::{Boot, HostLane};
-use core::time::Duration;
 use knit_proto::{ExtensionBytes, Features, HeaderFields, Version};
 use knit_ring::{Mapping, SegmentError, create_segment};
 use std::time::Instant;
 use tracing::field::display;
 
-/// Starts in a row that may fail before a lane is given up: with the pauses below, those of some two
-/// seconds.
-const MAX_FAILED_STARTS: u32 = 9;
-/// A worker that lived at least this long is replaced at once.
-const SETTLED: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// The supervisor thread of one lane.
 pub(super) fn run(shared: &Shared, index: usize) {
     let lane = &shared.lanes[index];
     let mut epoch = 0;
-    let mut failed_starts = 0;
-    // A worker that dies at once costs a pause; the first death of a settled one does not.
-    let mut pause = Duration::ZERO;
+    let mut restarts = Restarts::new(shared.restart);
     let error = loop {
         epoch += 1;
         let since = Instant::now();
@@ -45,7 +35,7 @@ pub(super) fn run(shared: &Shared, index: usize) {
             );
             break StartError::Closed;
         }
-        match life {
+        match &life {
             Ok(exit) => {
                 say!(
                     WARN,
@@ -55,10 +45,9 @@ pub(super) fn run(shared: &Shared, index: usize) {
                     epoch = epoch,
                     exit = display(exit)
                 );
-                failed_starts = 0;
             }
             Err(error) => {
-                let shown = display(&error);
+                let shown = display(error);
                 say!(
                     WARN,
                     LIFECYCLE,
@@ -67,19 +56,18 @@ pub(super) fn run(shared: &Shared, index: usize) {
                     epoch = epoch,
                     error = shown
                 );
-                failed_starts += 1;
-                // The pool's `start` reports a first failure to its caller.
-                if epoch == 1 || failed_starts == MAX_FAILED_STARTS {
-                    break error;
-                }
             }
         }
-        say!(DEBUG, LIFECYCLE, "worker is replaced", lane = index, epoch = epoch + 1);
-        if since.elapsed() >= SETTLED && failed_starts == 0 {
-            pause = Duration::ZERO;
-        } else {
-            lane.pause(shared, pause);
-            pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        match (epoch, life) {
+            // The pool's `start` reports a first failure to its caller.
+            (1, Err(error)) => break error,
+            (_, life) => match restarts.next(life, since, Instant::now()) {
+                Ok(pause) => {
+                    say!(DEBUG, LIFECYCLE, "worker is replaced", lane = index, epoch = epoch + 1);
+                    lane.pause(shared, pause);
+                }
+                Err(error) => break error,
+            },
         }
     };
     if !matches!(error, StartError::Closed) {

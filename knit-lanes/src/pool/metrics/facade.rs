@@ -20,8 +20,8 @@ impl Metrics {
     /// | `knit_spins`, `knit_parks`, `knit_wakes`, `knit_restarts`, `knit_poisonings` | `lane` | counter |
     /// | `knit_in_flight` | `lane` | gauge |
     /// | `knit_latency_seconds` | `lane`, `quantile`: 0.5, 0.9, 0.99, 1 | gauge, where it is measured |
-    /// | `knit_queued`, `knit_queue_refused`, `knit_queue_given_up`, `knit_queue_failed` | | counter |
-    /// | `knit_queue_depth` | | gauge |
+    /// | `knit_queued`, `knit_queue_refused`, `knit_queue_waited`, `knit_queue_given_up`, `knit_queue_failed` | | counter |
+    /// | `knit_queue_depth`, `knit_queue_waiting` | | gauge |
     pub fn emit(&self, pool: &str) {
         for (lane, numbers) in self.lanes.iter().enumerate() {
             emit_lane(pool, lane.to_string(), numbers);
@@ -30,12 +30,14 @@ impl Metrics {
         for (name, value) in [
             ("knit_queued", queue.queued),
             ("knit_queue_refused", queue.refused),
+            ("knit_queue_waited", queue.waited),
             ("knit_queue_given_up", queue.given_up),
             ("knit_queue_failed", queue.failed),
         ] {
             counter!(name, "pool" => pool.to_owned()).absolute(value);
         }
         gauge!("knit_queue_depth", "pool" => pool.to_owned()).set(queue.depth as f64);
+        gauge!("knit_queue_waiting", "pool" => pool.to_owned()).set(queue.waiting as f64);
     }
 }
 

@@ -66,12 +66,16 @@ pub struct LaneMetrics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueMetrics {
-    /// Calls that are in the queue now. One that was given up is counted until a lane passes over it.
+    /// Calls that are in the queue now, those with `waiting` callers included. One that was given up is counted until a lane passes over it.
     pub depth: u64,
     /// Calls that have found every lane full. Those that lanes have returned are not among them.
     pub queued: u64,
     /// Calls that failed because the queue was full: `CallError::QueueFull`.
     pub refused: u64,
+    /// Calls whose callers wait now for room in the queue: see [`QueuePolicy::Wait`](crate::QueuePolicy::Wait).
+    pub waiting: u64,
+    /// Calls that have found the queue full, and whose callers have waited.
+    pub waited: u64,
     /// Calls that were aborted, or out of time, in the queue.
     pub given_up: u64,
     /// Calls that failed in the queue because there was no worker any more, or the pool was closed.
@@ -170,10 +174,11 @@ impl fmt::Display for Metrics {
             }
         }
         write_table(f, &rows)?;
-        let QueueMetrics { depth, queued, refused, given_up, failed } = self.queue;
+        let QueueMetrics { depth, queued, refused, waiting, waited, given_up, failed } = self.queue;
         write!(
             f,
-            "queue: {depth} now, {queued} ever, {refused} refused, {given_up} given up, {failed} failed"
+            "queue: {depth} now, {queued} ever, {refused} refused, {waiting} waiting, {waited} waited, \
+             {given_up} given up, {failed} failed"
         )
     }
 }
@@ -216,7 +221,7 @@ mod tests {
 
     #[test]
     fn it_displays_as_a_table() {
-        let queue = QueueMetrics { depth: 1, queued: 7, ..QueueMetrics::default() };
+        let queue = QueueMetrics { depth: 1, queued: 7, waited: 2, ..QueueMetrics::default() };
         let metrics = Metrics { lanes: vec![LaneMetrics::default(), lane(12345, &[])], queue };
         let text = metrics.to_string();
         let lines: Vec<_> = text.lines().collect();
@@ -225,6 +230,9 @@ mod tests {
         assert!(lines[2].starts_with("    1  12345        0"), "{text}");
         assert!(lines[3].starts_with("total  12345        0"), "{text}");
         assert!(lines[..4].iter().all(|line| line.len() == lines[0].len()), "{text}");
-        assert_eq!(lines[4], "queue: 1 now, 7 ever, 0 refused, 0 given up, 0 failed");
+        assert_eq!(
+            lines[4],
+            "queue: 1 now, 7 ever, 0 refused, 0 waiting, 2 waited, 0 given up, 0 failed"
+        );
     }
 }
