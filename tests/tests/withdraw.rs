@@ -1,0 +1,316 @@
+//! Withdrawal at both ends of one lane: what the host is told of a call, against what the worker did with it.
+
+use knit_codec::Payload;
+use knit_lanes::{Answer, CallId, HostLane, Request, WorkerLane};
+use knit_proto::{Features, HeaderFields, Layout, ProtocolViolation, SLOTS, Stage, Tag};
+use knit_ring::{HeapMemory, SharedMemory, SharedWord, create_segment};
+use knit_tests::{CrashMemory, StopBehaviour, header_fields, until_stop};
+use std::collections::BTreeMap;
+
+const MAX: u32 = 512;
+const FEATURES: Features = Features::JOURNAL.or(Features::WITHDRAW).or(Features::STAMPS);
+
+struct Lane {
+    memory: HeapMemory,
+    layout: Layout,
+}
+
+impl Lane {
+    fn new(optional: Features) -> Self {
+        let fields = HeaderFields { optional, ..header_fields(0, 32) };
+        let layout = Layout::new(fields);
+        let memory = HeapMemory::zeroed(layout.len()).unwrap();
+        create_segment(&memory, &fields).unwrap();
+        HostLane::announce(&memory, &layout, 1).unwrap();
+        Self { memory, layout }
+    }
+
+    fn open<M: SharedMemory>(&self, memory: &M) -> WorkerLane<M> {
+        WorkerLane::open_with(memory, &self.layout, MAX, 2, FEATURES).unwrap()
+    }
+
+    fn connect(&self) -> HostLane<HeapMemory> {
+        HostLane::connect(&self.memory, &self.layout, MAX).unwrap().expect("the worker is open")
+    }
+
+    fn ends(&self) -> (HostLane<HeapMemory>, WorkerLane<HeapMemory>) {
+        let worker = self.open(&self.memory);
+        (self.connect(), worker)
+    }
+
+    /// The withdrawn word.
+    fn word(&self) -> u32 {
+        self.memory.word(self.layout.withdrawn()).unwrap().load_relaxed()
+    }
+
+    fn set_journal(&self, call: CallId, word: u32) {
+        let at = self.layout.journal().word(call.word() % SLOTS * 4).unwrap();
+        self.memory.word(at).unwrap().store_relaxed(word);
+    }
+}
+
+fn number(value: u32) -> Payload<'static> {
+    Payload::scalar(Tag::NUMBER, u64::from(value))
+}
+
+fn submit<const N: usize>(host: &mut HostLane<HeapMemory>) -> [CallId; N] {
+    std::array::from_fn(|n| host.submit(0, &number(n as u32)).unwrap().call)
+}
+
+fn take<M: SharedMemory>(worker: &mut WorkerLane<M>) -> Request {
+    worker.take().unwrap().expect("a request")
+}
+
+fn answer(host: &mut HostLane<HeapMemory>) -> Answer {
+    host.take().unwrap().expect("an answer")
+}
+
+/// LANE-38, LANE-39, LANE-41, LANE-42.
+#[test]
+fn calls_behind_an_open_one_are_not_run_and_their_places_come_back() {
+    let lane = Lane::new(FEATURES);
+    let (mut host, mut worker) = lane.ends();
+    for round in 0..5 {
+        let [first, second, third, fourth] = submit(&mut host);
+        assert_eq!(take(&mut worker).call, first.word());
+        assert_eq!(host.begun().unwrap().bits(), 1 << first.place());
+        assert_eq!(host.withdraw(&[second, fourth]), [second, fourth]);
+        assert!(host.is_withdrawing());
+        assert_eq!(lane.word(), 1 << second.place() | 1 << fourth.place(), "round {round}");
+        // Asked again, nothing is named twice.
+        assert_eq!(host.withdraw(&[second, fourth]), []);
+        assert_eq!(host.settle(), []);
+        worker.respond(first.word(), false, &number(7)).unwrap();
+        for wanted in [second, third, fourth] {
+            let request = take(&mut worker);
+            assert_eq!((request.call, request.withdrawn), (wanted.word(), wanted != third));
+            match request.withdrawn {
+                true => worker.respond_withdrawn(request.call).unwrap(),
+                false => worker.respond(request.call, true, &number(8)).unwrap(),
+            };
+        }
+        for (call, withdrawn) in [(first, false), (second, true), (third, false), (fourth, true)] {
+            let answer = answer(&mut host);
+            assert_eq!((answer.call, answer.withdrawn), (call, withdrawn));
+            assert_eq!(answer.rejected, call == third);
+            assert_eq!(answer.payload.tag() == Tag::UNDEFINED, withdrawn);
+        }
+        assert_eq!((host.is_withdrawing(), lane.word(), host.in_flight()), (false, 0, 0));
+    }
+}
+
+/// LANE-41: a worker that is at no call may take the next one at any moment.
+#[test]
+fn nothing_is_certain_while_the_worker_is_at_no_call() {
+    let lane = Lane::new(FEATURES);
+    let (mut host, mut worker) = lane.ends();
+    let [first, second, third] = submit(&mut host);
+    assert_eq!(host.withdraw(&[first, third]), []);
+    // The first one is given back, as the worker sees the bit.
+    let request = take(&mut worker);
+    assert!(request.withdrawn);
+    // Now the host sees that the worker is at a call, and that the last one was not begun.
+    assert_eq!(host.settle(), [third]);
+    worker.respond_withdrawn(request.call).unwrap();
+    let run = take(&mut worker);
+    assert_eq!((run.call, run.withdrawn), (second.word(), false));
+    let given_back = answer(&mut host);
+    assert_eq!((given_back.call, given_back.withdrawn), (first, true));
+}
+
+/// LANE-39: a call that was begun before is answered with its result.
+#[test]
+fn a_call_that_has_begun_ends_as_if_nothing_had_been_said() {
+    let lane = Lane::new(FEATURES);
+    let (mut host, mut worker) = lane.ends();
+    let [first, second] = submit(&mut host);
+    let requests = [take(&mut worker), take(&mut worker)];
+    assert_eq!(host.withdraw(&[first, second]), []);
+    for request in requests {
+        assert!(!request.withdrawn);
+        worker.respond(request.call, false, &number(3)).unwrap();
+        assert!(!answer(&mut host).withdrawn);
+    }
+    assert_eq!((host.is_withdrawing(), lane.word()), (false, 0));
+}
+
+/// LANE-39: what a worker may not say.
+#[test]
+fn a_word_about_withdrawal_that_is_not_true_is_a_violation() {
+    let violation = |says: bool, prepare: &dyn Fn(&mut HostLane<HeapMemory>, CallId)| {
+        let lane = Lane::new(FEATURES);
+        let (mut host, mut worker) = lane.ends();
+        let [first, second] = submit(&mut host);
+        take(&mut worker);
+        prepare(&mut host, second);
+        worker.respond(first.word(), false, &number(0)).unwrap();
+        assert!(!answer(&mut host).withdrawn);
+        take(&mut worker);
+        match says {
+            true => worker.respond_withdrawn(second.word()).unwrap(),
+            false => worker.respond(second.word(), false, &number(0)).unwrap(),
+        };
+        let violation = host.take().unwrap_err();
+        assert_eq!(host.poisoned(), Some(violation));
+        assert_eq!((violation.name(), violation.clause().id()), ("withdrawn", "LANE-39"));
+        assert!(
+            matches!(violation, ProtocolViolation::Withdrawn { call, says: it, .. } if call == second.word() && it == says)
+        );
+        assert_eq!((host.begun(), host.settle()), (None, Vec::new()));
+    };
+    // Nobody has asked.
+    violation(true, &|_, _| {});
+    // It was asked in time, and runs the task all the same.
+    violation(false, &|host, second| assert_eq!(host.withdraw(&[second]), [second]));
+}
+
+/// MBX-5, SEG-14: without the feature no bit is stored, and no such answer exists.
+#[test]
+fn without_the_features_nothing_is_withdrawn() {
+    for features in [Features::JOURNAL, Features::WITHDRAW, Features::NONE] {
+        let lane = Lane::new(features);
+        let (mut host, mut worker) = lane.ends();
+        let [first, second] = submit(&mut host);
+        take(&mut worker);
+        assert_eq!((host.begun(), host.withdraw(&[second])), (None, Vec::new()));
+        assert_eq!((lane.word(), host.is_withdrawing()), (0, false));
+        worker.respond(first.word(), false, &number(0)).unwrap();
+        answer(&mut host);
+        assert!(!take(&mut worker).withdrawn);
+        worker.respond_withdrawn(second.word()).unwrap();
+        let clause = host.take().unwrap_err().clause().id();
+        let expected = if features.contains(Features::WITHDRAW) { "LANE-39" } else { "MBX-5" };
+        assert_eq!(clause, expected, "{features}");
+    }
+}
+
+/// A worker that lies in its journal lies about its own calls: the host says no more than what stands there.
+#[test]
+fn every_other_journal_word_leaves_the_call_with_the_worker() {
+    let lane = Lane::new(FEATURES);
+    let (mut host, mut worker) = lane.ends();
+    let [first, second] = submit(&mut host);
+    take(&mut worker);
+    assert_eq!(host.withdraw(&[]), []);
+    let open = Stage::Taken.of_call(first.word());
+    for word in (0..32).map(|bit| open ^ 1 << bit).chain([0, u32::MAX]) {
+        lane.set_journal(first, word);
+        assert_eq!(host.withdraw(&[second]), [], "{word:#x}");
+    }
+    lane.set_journal(first, open);
+    for word in (0..32).map(|bit| 1 << bit).chain([u32::MAX, open]) {
+        lane.set_journal(second, word);
+        assert_eq!(host.settle(), [], "{word:#x}");
+    }
+    lane.set_journal(second, 0);
+    assert_eq!(host.settle(), [second]);
+}
+
+/// LANE-40: a worker that takes a call while another one is open looks as well.
+#[test]
+fn tasks_that_run_side_by_side_leave_what_was_withdrawn() {
+    let lane = Lane::new(FEATURES);
+    let (mut host, mut worker) = lane.ends();
+    let calls: [CallId; 32] = submit(&mut host);
+    for call in &calls[..10] {
+        assert_eq!(take(&mut worker).call, call.word());
+    }
+    // Of the first ten it is too late.
+    assert_eq!(host.withdraw(&calls), calls[10..]);
+    for call in &calls[10..] {
+        let request = take(&mut worker);
+        assert_eq!((request.call, request.withdrawn), (call.word(), true));
+        worker.respond_withdrawn(request.call).unwrap();
+        assert!(answer(&mut host).withdrawn);
+    }
+    for call in calls[..10].iter().rev() {
+        worker.respond(call.word(), false, &number(0)).unwrap();
+        assert!(!answer(&mut host).withdrawn);
+    }
+    assert_eq!(lane.word(), 0);
+}
+
+/// How a call of a worker that has died came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Finished,
+    GivenBack,
+    Moved,
+    NotStarted,
+    MayHaveRun,
+}
+
+/// Four calls; one of them is withdrawn before the worker begins, one when `late` calls have begun. The worker dies after so many
+/// stores. What its tasks wrote down, and what the host finds.
+fn exchange(stores: u64, late: usize) -> (Vec<u32>, BTreeMap<u32, Vec<Found>>, usize) {
+    let lane = Lane::new(FEATURES);
+    let dying = CrashMemory::stopping_after(&lane.memory, stores, StopBehaviour::Unwind);
+    let (mut began, mut found) = (Vec::new(), BTreeMap::<u32, Vec<Found>>::new());
+    let Some(mut worker) = until_stop(|| lane.open(&dying)) else {
+        return (began, found, dying.stores().len());
+    };
+    let mut host = lane.connect();
+    let calls: [CallId; 4] = submit(&mut host);
+    let note = |found: &mut BTreeMap<u32, Vec<Found>>, calls: Vec<CallId>, what| {
+        calls.iter().for_each(|call| found.entry(call.word()).or_default().push(what));
+    };
+    note(&mut found, host.withdraw(&[calls[1]]), Found::Moved);
+    let alive = until_stop(|| {
+        while let Some(request) = worker.take().unwrap() {
+            if request.withdrawn {
+                worker.respond_withdrawn(request.call).unwrap();
+                continue;
+            }
+            began.push(request.call);
+            if began.len() == late {
+                note(&mut found, host.withdraw(&[calls[2], calls[3]]), Found::Moved);
+            }
+            worker.respond(request.call, false, &number(1)).unwrap();
+        }
+    });
+    note(&mut found, host.settle(), Found::Moved);
+    while let Some(answer) = host.take().unwrap() {
+        let what = if answer.withdrawn { Found::GivenBack } else { Found::Finished };
+        note(&mut found, vec![answer.call], what);
+    }
+    for call in calls {
+        let what = if host.may_have_run(call) { Found::MayHaveRun } else { Found::NotStarted };
+        if !found.contains_key(&call.word()) {
+            note(&mut found, vec![call], what);
+        }
+    }
+    assert!(alive.is_none() || host.in_flight() == 0);
+    (began, found, dying.stores().len())
+}
+
+/// LANE-36, LANE-41, C9: wherever the worker dies, a call that the host makes again has not begun, and it is made again
+/// once.
+#[test]
+fn after_every_store_a_call_that_is_made_again_has_not_begun() {
+    let mut seen = BTreeMap::<Found, u32>::new();
+    for late in 1..=3 {
+        let (_, _, stores) = exchange(u64::MAX, late);
+        for n in 0..=stores as u64 {
+            let (began, found, _) = exchange(n, late);
+            for (call, found) in found {
+                let ran = began.contains(&call);
+                // The answer to a call that has moved is no second end.
+                let ends = match &found[..] {
+                    [Found::Moved, Found::GivenBack] => Found::Moved,
+                    [one] => *one,
+                    other => panic!("{call} after {n} stores: {other:?}"),
+                };
+                match ends {
+                    Found::Finished => assert!(ran, "{call} after {n} stores"),
+                    Found::MayHaveRun => {}
+                    Found::Moved | Found::GivenBack | Found::NotStarted => {
+                        assert!(!ran, "{call} after {n} stores: {ends:?}");
+                    }
+                }
+                *seen.entry(ends).or_default() += 1;
+            }
+        }
+    }
+    println!("{seen:?}");
+    assert!(seen.len() == 5 && seen.values().all(|count| *count > 5), "{seen:?}");
+}
