@@ -3,9 +3,10 @@
 use knit_codec::Payload;
 use knit_lanes::{Answer, CallId, HostLane, Request, WorkerLane};
 use knit_proto::{Features, HeaderFields, Layout, ProtocolViolation, SLOTS, Stage, Tag};
-use knit_ring::{HeapMemory, SharedMemory, SharedWord, create_segment};
+use knit_ring::{HeapMemory, Mapped, Mapping, SharedMemory, SharedWord, create_segment};
 use knit_tests::{CrashMemory, StopBehaviour, header_fields, until_stop};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const MAX: u32 = 512;
 const FEATURES: Features = Features::JOURNAL.or(Features::WITHDRAW).or(Features::STAMPS);
@@ -313,4 +314,91 @@ fn after_every_store_a_call_that_is_made_again_has_not_begun() {
     }
     println!("{seen:?}");
     assert!(seen.len() == 5 && seen.values().all(|count| *count > 5), "{seen:?}");
+}
+
+/// Rounds of the test below: some hundred milliseconds.
+const ROUNDS: u32 = 4000;
+
+/// LANE-40, LANE-41: two threads on real memory. In each round the worker serves what there is, one call at a time or several at once,
+/// while the host withdraws what it can.
+#[test]
+fn between_two_threads_nothing_runs_of_which_the_host_was_certain() {
+    for side_by_side in [1, 3] {
+        let fields = HeaderFields { optional: FEATURES, ..header_fields(0, 32) };
+        let layout = Layout::new(fields);
+        let memory = Mapping::create(layout.len()).unwrap();
+        create_segment(&memory, &fields).unwrap();
+        HostLane::announce(&memory, &layout, 1).unwrap();
+        let mut worker = WorkerLane::open_with(&memory, &layout, MAX, 2, FEATURES).unwrap();
+        let mut host = HostLane::connect(&memory, &layout, MAX).unwrap().expect("open");
+        // By place: the last call there that has run.
+        let ran: [AtomicU32; SLOTS as usize] = [const { AtomicU32::new(u32::MAX) }; SLOTS as usize];
+        let mut counts = [0_u32; 3];
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve_side_by_side(&mut worker, side_by_side, &ran));
+            for _ in 0..ROUNDS {
+                counts_of_round(&mut host, &ran, &mut counts);
+            }
+            host.close();
+        });
+        println!("{side_by_side} at a time: certain, given back, run: {counts:?}");
+        assert_eq!(counts[0] + counts[1] + counts[2], ROUNDS * 6);
+        assert!(counts[2] > 0, "{counts:?}");
+    }
+}
+
+fn serve_side_by_side(
+    worker: &mut WorkerLane<Mapped<Mapping>>,
+    most: usize,
+    ran: &[AtomicU32; SLOTS as usize],
+) {
+    let mut open = VecDeque::new();
+    loop {
+        let request = if open.len() < most { worker.take().unwrap() } else { None };
+        match request {
+            Some(request) if request.withdrawn => {
+                worker.respond_withdrawn(request.call).unwrap();
+            }
+            Some(request) => {
+                ran[(request.call % SLOTS) as usize].store(request.call, Ordering::SeqCst);
+                // Tasks of many lengths.
+                (0..request.call / SLOTS % 64 * 16).for_each(|_| std::hint::spin_loop());
+                open.push_back(request.call);
+            }
+            None => match open.pop_front() {
+                Some(call) => drop(worker.respond(call, false, &number(1)).unwrap()),
+                None if worker.host_state() == Ok(knit_proto::LaneState::Closing) => return,
+                None => std::thread::yield_now(),
+            },
+        }
+    }
+}
+
+/// Six calls, of which the last five are withdrawn at once.
+fn counts_of_round(
+    host: &mut HostLane<Mapped<Mapping>>,
+    ran: &[AtomicU32; SLOTS as usize],
+    counts: &mut [u32; 3],
+) {
+    let calls: [CallId; 6] =
+        std::array::from_fn(|n| host.submit(0, &number(n as u32)).unwrap().call);
+    (0..calls[0].word() / SLOTS % 37 * 8).for_each(|_| std::hint::spin_loop());
+    let mut certain = host.withdraw(&calls[1..]);
+    while host.in_flight() > 0 {
+        certain.extend(host.settle());
+        let Some(answer) = host.take().unwrap() else {
+            std::thread::yield_now();
+            continue;
+        };
+        let has_run = ran[answer.call.place()].load(Ordering::SeqCst) == answer.call.word();
+        assert_eq!(has_run, !answer.withdrawn, "{:?}", answer.call);
+        match (certain.contains(&answer.call), answer.withdrawn) {
+            (true, withdrawn) => {
+                assert!(withdrawn, "{:?} has run", answer.call);
+                counts[0] += 1;
+            }
+            (false, true) => counts[1] += 1,
+            (false, false) => counts[2] += 1,
+        }
+    }
 }
