@@ -4,8 +4,8 @@ use knit_codec::Payload;
 use knit_lanes::{Answer, CallId, HostLane, Request, WorkerLane};
 use knit_proto::{Features, HeaderFields, Layout, ProtocolViolation, SLOTS, Stage, Tag};
 use knit_ring::{HeapMemory, Mapped, Mapping, SharedMemory, SharedWord, create_segment};
-use knit_tests::{CrashMemory, StopBehaviour, header_fields, until_stop};
-use std::collections::{BTreeMap, VecDeque};
+use knit_tests::{CrashMemory, Noise, StopBehaviour, header_fields, until_stop};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const MAX: u32 = 512;
@@ -401,4 +401,138 @@ fn counts_of_round(
             (false, false) => counts[2] += 1,
         }
     }
+}
+
+/// A lane in any order of steps, against what the host was told and the worker did.
+struct History {
+    lane: Lane,
+    host: HostLane<HeapMemory>,
+    worker: WorkerLane<HeapMemory>,
+    in_flight: BTreeMap<u32, CallId>,
+    asked: BTreeSet<u32>,
+    certain: BTreeSet<u32>,
+    ran: BTreeSet<u32>,
+    given_back: BTreeSet<u32>,
+    open: Vec<u32>,
+    /// How many certain, given back without that, and run.
+    ended: [u32; 3],
+}
+
+impl History {
+    fn new() -> Self {
+        let lane = Lane::new(FEATURES);
+        let (host, worker) = lane.ends();
+        let [asked, certain, ran, given_back] = [const { BTreeSet::new() }; 4];
+        let (in_flight, open, ended) = (BTreeMap::new(), Vec::new(), [0; 3]);
+        Self { lane, host, worker, in_flight, asked, certain, ran, given_back, open, ended }
+    }
+
+    fn step(&mut self, noise: &mut Noise) {
+        match noise.below(8) {
+            0 | 1 => {
+                if self.host.has_place() {
+                    let call = self.host.submit(0, &number(1)).unwrap().call;
+                    self.in_flight.insert(call.word(), call);
+                }
+            }
+            2 => self.withdraw(noise),
+            3 => {
+                let settled = self.host.settle();
+                self.settled(settled);
+            }
+            4 | 5 => self.take(),
+            6 => {
+                if !self.open.is_empty() {
+                    let call = self.open.swap_remove(noise.below(self.open.len() as u32) as usize);
+                    self.worker.respond(call, noise.below(2) == 0, &number(2)).unwrap();
+                }
+            }
+            _ => drop(self.answer()),
+        }
+        let place = |word: u32, call: &u32| word | 1 << (call % SLOTS);
+        assert_eq!(self.lane.word(), self.asked.iter().fold(0, place));
+        assert_eq!(self.host.is_withdrawing(), !self.asked.is_empty());
+    }
+
+    /// Any of the calls in flight, and some that are not.
+    fn withdraw(&mut self, noise: &mut Noise) {
+        let mut calls: Vec<_> = self.in_flight.values().copied().collect();
+        calls.retain(|_| noise.below(3) == 0);
+        self.asked.extend(calls.iter().map(|call| call.word()));
+        let settled = self.host.withdraw(&calls);
+        self.settled(settled);
+        // A host that sees the worker at a call is certain of all that it has not taken.
+        if !self.open.is_empty() {
+            let taken = |call: &u32| self.ran.contains(call) || self.given_back.contains(call);
+            let mut left = self.asked.iter().filter(|call| !taken(call));
+            assert!(left.all(|call| self.certain.contains(call)));
+        }
+    }
+
+    fn settled(&mut self, calls: Vec<CallId>) {
+        for call in calls {
+            assert!(self.asked.contains(&call.word()), "nobody has asked");
+            assert!(self.certain.insert(call.word()), "named twice");
+            assert!(!self.ran.contains(&call.word()), "it has run");
+        }
+    }
+
+    fn take(&mut self) {
+        let Some(request) = self.worker.take().unwrap() else { return };
+        assert_eq!(request.withdrawn, self.asked.contains(&request.call));
+        if request.withdrawn {
+            self.given_back.insert(request.call);
+            self.worker.respond_withdrawn(request.call).unwrap();
+        } else {
+            assert!(!self.certain.contains(&request.call));
+            self.ran.insert(request.call);
+            self.open.push(request.call);
+        }
+    }
+
+    fn answer(&mut self) -> bool {
+        let Some(answer) = self.host.take().unwrap() else { return false };
+        let call = answer.call.word();
+        assert!(self.in_flight.remove(&call).is_some(), "it has ended");
+        assert_eq!(answer.withdrawn, !self.ran.contains(&call));
+        self.asked.remove(&call);
+        let certain = self.certain.remove(&call);
+        assert!(!certain || answer.withdrawn);
+        self.ended[if certain {
+            0
+        } else if answer.withdrawn {
+            1
+        } else {
+            2
+        }] += 1;
+        true
+    }
+
+    /// Every call has one end.
+    fn finish(&mut self) {
+        while !self.in_flight.is_empty() {
+            self.take();
+            while let Some(call) = self.open.pop() {
+                self.worker.respond(call, false, &number(3)).unwrap();
+            }
+            while self.answer() {}
+        }
+        assert_eq!((self.lane.word(), self.host.in_flight()), (0, 0));
+    }
+}
+
+/// LANE-38 to LANE-42.
+#[test]
+fn in_any_order_of_steps_a_call_has_one_end_and_it_is_the_one_that_was_said() {
+    const SEED: u64 = 0x7769_7468;
+    let mut noise = Noise::new(SEED);
+    let mut ended = [0; 3];
+    for _ in 0..300 {
+        let mut history = History::new();
+        (0..300).for_each(|_| history.step(&mut noise));
+        history.finish();
+        ended.iter_mut().zip(history.ended).for_each(|(all, one)| *all += one);
+    }
+    println!("seed {SEED:#x}: certain, given back, run: {ended:?}");
+    assert!(ended.iter().all(|count| *count > 500), "{ended:?}");
 }
