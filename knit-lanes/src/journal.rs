@@ -18,19 +18,27 @@ use knit_ring::{AttachError, SharedMemory, SharedWord};
 /// A host that withdraws calls reads while the worker runs: E8, F3 and F4.
 pub(crate) struct JournalWriter<M: SharedMemory> {
     words: Vec<M::Word>,
+    /// Whether the host may read while the worker runs: where WITHDRAW is in force.
+    watched: bool,
 }
 
 impl<M: SharedMemory> JournalWriter<M> {
-    pub(crate) fn new(memory: &M, layout: &Layout) -> Result<Self, AttachError> {
-        Ok(Self { words: words(memory, layout)? })
+    pub(crate) fn new(memory: &M, layout: &Layout, watched: bool) -> Result<Self, AttachError> {
+        Ok(Self { words: words(memory, layout)?, watched })
     }
 
     /// The worker has the call. Nothing of its task has happened. LANE-34.
     #[inline]
     pub(crate) fn taken(&self, call: u32) {
         if let Some(word) = self.words.get(journal_index(call)) {
-            // E8: release store. Whoever sees this call taken sees so those that were taken before.
-            word.store_release(Stage::Taken.of_call(call));
+            let taken = Stage::Taken.of_call(call);
+            if self.watched {
+                // E8: release store. Whoever sees this call taken sees so those that were taken before.
+                word.store_release(taken);
+            } else {
+                // Relaxed: see the type.
+                word.store_relaxed(taken);
+            }
         }
         compiler_fence(Ordering::SeqCst);
     }

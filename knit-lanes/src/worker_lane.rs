@@ -104,7 +104,10 @@ impl<M: SharedMemory> WorkerLane<M> {
             negotiation,
             journal: accepted
                 .contains(Features::JOURNAL)
-                .then(|| JournalWriter::new(memory, layout))
+                .then(|| {
+                    let watched = accepted.contains(Features::WITHDRAW);
+                    JournalWriter::new(memory, layout, watched)
+                })
                 .transpose()?,
             withdrawal: accepted
                 .contains(Features::WITHDRAW)
