@@ -71,6 +71,12 @@ impl CallTable {
         (self.in_flight.contains(place) && self.id(place) == call).then_some(place)
     }
 
+    /// The calls in flight, by their place.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = CallId> + '_ {
+        let places = (0..SLOTS).filter_map(SlotIndex::new);
+        places.filter(|place| self.in_flight.contains(*place)).map(|place| self.id(place))
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.in_flight.len()
     }

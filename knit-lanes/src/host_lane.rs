@@ -1,10 +1,13 @@
 //! The host's end of a lane, as a state machine.
 
+mod withdraw;
+
 use crate::call_table::{CallId, CallTable};
 use crate::journal::JournalReader;
 use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, SendError};
 use crate::way::Way;
+use crate::withdrawal::WithdrawalSender;
 use knit_codec::Payload;
 use knit_proto::{
     Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, Region, SLOTS,
@@ -38,6 +41,8 @@ pub struct HostLane<M: SharedMemory> {
     abort_capacity: u32,
     /// There where the feature is in force.
     journal: Option<JournalReader<M>>,
+    /// There where the feature is in force.
+    withdrawal: Option<WithdrawalSender<M>>,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -57,6 +62,8 @@ pub struct Answer {
     pub call: CallId,
     /// Whether the value is the error of a failed call.
     pub rejected: bool,
+    /// Whether the call has not run, as [`HostLane::withdraw`] had asked for: there is no value.
+    pub withdrawn: bool,
     /// The value.
     pub payload: Payload<'static>,
     /// Whether the worker sleeps and must be woken, because it may wait for arena space.
@@ -105,7 +112,11 @@ impl<M: SharedMemory> HostLane<M> {
         let Some(features) = negotiation.lock() else { return Ok(None) };
         // Relaxed: E1 of the first request orders it. LANE-9.
         memory.word(mine.features)?.store_relaxed(features.bits());
-        let way = |direction| Way::of_segment(layout, direction, stamps(features), max_payload);
+        let withdraw = features.contains(Features::WITHDRAW);
+        let way = |direction| Way {
+            withdraw,
+            ..Way::of_segment(layout, direction, stamps(features), max_payload)
+        };
         Ok(Some(Self {
             out: Outbox::new(memory, &way(Direction::Request))?,
             inbox: Inbox::new(memory, &way(Direction::Response))?,
@@ -122,6 +133,7 @@ impl<M: SharedMemory> HostLane<M> {
                 .contains(Features::JOURNAL)
                 .then(|| JournalReader::new(memory, layout))
                 .transpose()?,
+            withdrawal: withdraw.then(|| WithdrawalSender::new(memory, layout)).transpose()?,
             poisoned: None,
         }))
     }
@@ -323,9 +335,14 @@ impl<M: SharedMemory> HostLane<M> {
         {
             self.clear_abort(place);
         }
-        let Word0::Answer { rejected } = received.word0 else { return Err(unknown) };
+        let (rejected, withdrawn) = match received.word0 {
+            Word0::Answer { rejected } if !self.is_withdrawing() => (rejected, false),
+            Word0::Answer { rejected } => (rejected, self.end_withdrawal(call, &received)?),
+            Word0::Withdrawn => (false, self.end_withdrawal(call, &received)?),
+            Word0::Call { .. } => return Err(unknown),
+        };
         let wake = received.freed && self.notifier.notify();
-        Ok(Some(Answer { call, rejected, payload: received.payload, wake }))
+        Ok(Some(Answer { call, rejected, withdrawn, payload: received.payload, wake }))
     }
 }
 

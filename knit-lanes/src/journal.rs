@@ -10,24 +10,36 @@ use knit_ring::{AttachError, SharedMemory, SharedWord};
 ///
 /// # Ordering
 ///
-/// The stores are relaxed, and nothing pairs with them. The host reads after the worker's process has
-/// ended, and by then every store has arrived that the worker's processors had executed: an
+/// What the host reads after the worker's process has ended needs no ordering: by then every store has arrived that the worker's processors had executed: an
 /// interrupt that ends a process loses none that stand before it in program order, on x86-64 and on
 /// AArch64 alike. So it is the order of the program that counts, and the compiler's fence keeps it: a task begins
 /// after *taken* and is over before *done*. *Done* comes before the answer because E1 does.
+///
+/// A host that withdraws calls reads while the worker runs: E8, F3 and F4.
 pub(crate) struct JournalWriter<M: SharedMemory> {
     words: Vec<M::Word>,
+    /// Whether the host may read while the worker runs: where WITHDRAW is in force.
+    watched: bool,
 }
 
 impl<M: SharedMemory> JournalWriter<M> {
-    pub(crate) fn new(memory: &M, layout: &Layout) -> Result<Self, AttachError> {
-        Ok(Self { words: words(memory, layout)? })
+    pub(crate) fn new(memory: &M, layout: &Layout, watched: bool) -> Result<Self, AttachError> {
+        Ok(Self { words: words(memory, layout)?, watched })
     }
 
     /// The worker has the call. Nothing of its task has happened. LANE-34.
     #[inline]
     pub(crate) fn taken(&self, call: u32) {
-        self.store(call, Stage::Taken);
+        if let Some(word) = self.words.get(journal_index(call)) {
+            let taken = Stage::Taken.of_call(call);
+            if self.watched {
+                // E8: release store. Whoever sees this call taken sees so those that were taken before.
+                word.store_release(taken);
+            } else {
+                // Relaxed: see the type.
+                word.store_relaxed(taken);
+            }
+        }
         compiler_fence(Ordering::SeqCst);
     }
 
@@ -35,14 +47,9 @@ impl<M: SharedMemory> JournalWriter<M> {
     #[inline]
     pub(crate) fn done(&self, call: u32) {
         compiler_fence(Ordering::SeqCst);
-        self.store(call, Stage::Done);
-    }
-
-    #[inline]
-    fn store(&self, call: u32, stage: Stage) {
         if let Some(word) = self.words.get(journal_index(call)) {
-            // Relaxed: see the type.
-            word.store_relaxed(stage.of_call(call));
+            // Relaxed: see the type. F4 stands between this and the next look at the withdrawn calls.
+            word.store_relaxed(Stage::Done.of_call(call));
         }
     }
 }
@@ -63,6 +70,17 @@ impl<M: SharedMemory> JournalReader<M> {
         // Relaxed: whoever learned of the end of the process from the kernel sees all its stores.
         let word = self.words.get(journal_index(call)).map(SharedWord::load_relaxed);
         word.is_none_or(|word| may_have_begun(word, before))
+    }
+
+    /// Whether the worker has taken `call`, and its task is not over.
+    ///
+    /// # Ordering
+    ///
+    /// E8.
+    pub(crate) fn is_open(&self, call: u32) -> bool {
+        // E8: acquire load. The looks after this one see what was taken before `call`.
+        let word = self.words.get(journal_index(call)).map(SharedWord::load_acquire);
+        word == Some(Stage::Taken.of_call(call))
     }
 }
 

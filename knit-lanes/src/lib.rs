@@ -111,6 +111,7 @@ mod task_context;
 mod tasks;
 mod transfer;
 mod way;
+mod withdrawal;
 mod worker;
 mod worker_ends;
 mod worker_lane;

@@ -378,7 +378,7 @@ impl<In, Out> Task<In, Out> {
     }
 
     /// The same task, for calls that are not made again when their worker dies before the task has begun: they
-    /// end with [`CallError::WorkerDied`](crate::CallError::WorkerDied), which says so. See
+    /// end with [`CallError::WorkerDied`](crate::CallError::WorkerDied), which says so. They stay behind a long task, too. See
     /// [`Builder::retry`](crate::Builder::retry).
     #[must_use]
     pub fn without_retry(self) -> Self {

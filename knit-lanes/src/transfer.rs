@@ -158,6 +158,7 @@ pub(crate) struct Inbox<M: SharedMemory, A = ArenaReceiver<M>> {
     receiver: Receiver<M>,
     arena: A,
     rules: SlotRules,
+    withdraw: bool,
 }
 
 /// A message whose bytes are in private memory. Slot and block are given back already.
@@ -177,6 +178,7 @@ impl<M: SharedMemory> Inbox<M> {
             receiver: Receiver::new(memory, way.mailbox, way.stamps)?,
             arena: ArenaReceiver::new(memory, &way.arena)?,
             rules: way.rules,
+            withdraw: way.withdraw,
         })
     }
 
@@ -185,8 +187,8 @@ impl<M: SharedMemory> Inbox<M> {
     where
         M::Word: SharedWordRmw,
     {
-        let Self { receiver, arena, rules } = self;
-        Inbox { receiver, arena: arena.into_shared(), rules }
+        let Self { receiver, arena, rules, withdraw } = self;
+        Inbox { receiver, arena: arena.into_shared(), rules, withdraw }
     }
 }
 
@@ -194,17 +196,17 @@ impl<M: SharedMemory, A: Blocks> Inbox<M, A> {
     /// A message, if it is cheap to see one.
     #[inline]
     pub(crate) fn poll(&mut self) -> Result<Option<Received>, ProtocolViolation> {
-        let Self { receiver, arena, rules } = self;
+        let Self { receiver, arena, rules, withdraw } = self;
         let Some(taken) = receiver.poll()? else { return Ok(None) };
-        read(taken, arena, rules).map(Some)
+        read(taken, arena, rules, *withdraw).map(Some)
     }
 
     /// A message, if there is one.
     #[inline]
     pub(crate) fn take(&mut self) -> Result<Option<Received>, ProtocolViolation> {
-        let Self { receiver, arena, rules } = self;
+        let Self { receiver, arena, rules, withdraw } = self;
         let Some(taken) = receiver.take()? else { return Ok(None) };
-        read(taken, arena, rules).map(Some)
+        read(taken, arena, rules, *withdraw).map(Some)
     }
 
     pub(crate) fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
@@ -218,15 +220,20 @@ fn read<M: SharedMemory>(
     taken: Taken<'_, M>,
     arena: &mut impl Blocks,
     rules: &SlotRules,
+    withdraw: bool,
 ) -> Result<Received, ProtocolViolation> {
     const INSIDE: &str = "parsing bounds every stretch of bytes";
     let slot = taken.slot();
-    let message = match taken.header().parse(rules, slot) {
+    let header = taken.header();
+    let message = match header.parse(rules, slot) {
         Ok(message) => message,
-        Err(violation) => {
-            taken.keep();
-            return Err(violation);
-        }
+        Err(violation) => match header.parse_withdrawn().filter(|_| withdraw) {
+            Some(message) => message,
+            None => {
+                taken.keep();
+                return Err(violation);
+            }
+        },
     };
     let tag = message.tag;
     let payload = match message.place {

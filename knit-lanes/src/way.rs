@@ -19,6 +19,8 @@ pub(crate) struct Way {
     pub(crate) reserved: u32,
     pub(crate) stamps: Stamps,
     pub(crate) rules: SlotRules,
+    /// Whether answers may say *withdrawn*. LANE-39.
+    pub(crate) withdraw: bool,
 }
 
 impl Way {
@@ -38,7 +40,7 @@ impl Way {
         let abort_capacity = fields.geometry.abort_capacity();
         let arena_bytes = arena.data().len();
         let rules = SlotRules { direction, arena_bytes, max_payload, abort_capacity };
-        Self { mailbox, arena, reserved, stamps, rules }
+        Self { mailbox, arena, reserved, stamps, rules, withdraw: false }
     }
 
     /// A direction of a bare lane block: nobody stamps, and no memory is reserved.
@@ -47,7 +49,7 @@ impl Way {
         let arena_bytes = arena.data().len();
         let abort_capacity = layout.abort_capacity();
         let rules = SlotRules { direction, arena_bytes, max_payload, abort_capacity };
-        Self { mailbox, arena, reserved: 0, stamps: Stamps::Off, rules }
+        Self { mailbox, arena, reserved: 0, stamps: Stamps::Off, rules, withdraw: false }
     }
 }
 

@@ -56,12 +56,12 @@ impl<M: SharedMemory, A: Blocks> WorkerEnds<M, A> {
     #[inline]
     pub(crate) fn respond(
         &mut self,
+        word0: Word0,
         call: u32,
-        rejected: bool,
         payload: &Payload<'_>,
     ) -> Result<(), SendError> {
         self.intact()?;
-        let sent = self.out.send(Word0::Answer { rejected }, call, payload);
+        let sent = self.out.send(word0, call, payload);
         if let Err(SendError::Poisoned(violation)) = sent {
             self.poison(violation);
         }

@@ -5,10 +5,12 @@ use crate::journal::JournalWriter;
 use crate::peer_control::PeerControl;
 use crate::transfer::{Received, SendError};
 use crate::way::Way;
+use crate::withdrawal::WithdrawalReceiver;
 use crate::worker_ends::WorkerEnds;
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Region, Word0,
+    Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Region, Tag,
+    Word0,
 };
 use knit_ring::{AbortReceiver, AttachError, Notifier, SharedMemory, SharedWord, Waiter};
 
@@ -26,6 +28,8 @@ pub struct WorkerLane<M: SharedMemory> {
     negotiation: Negotiation,
     /// There where the feature is in force.
     journal: Option<JournalWriter<M>>,
+    /// There where the feature is in force.
+    withdrawal: Option<WithdrawalReceiver<M>>,
 }
 
 /// One call to serve.
@@ -37,6 +41,9 @@ pub struct Request {
     pub function: u16,
     /// Abort signal of the call, if it has one.
     pub abort: Option<u16>,
+    /// Whether the host has taken the call back: its task must not run, and [`WorkerLane::respond_withdrawn`] answers it.
+    /// Never without [`Features::WITHDRAW`].
+    pub withdrawn: bool,
     /// The argument.
     pub payload: Payload<'static>,
     /// Whether the host sleeps and must be woken, because it may wait for arena space.
@@ -65,7 +72,7 @@ impl<M: SharedMemory> WorkerLane<M> {
     }
 
     /// As [`Self::open`], for a caller that supports other features: those of [`Features::SUPPORTED`]
-    /// that it uses, and those that need more than a segment, such as [`Features::BUFFER_HANDLES`].
+    /// that it uses, and those that need more, such as [`Features::BUFFER_HANDLES`] and [`Features::WITHDRAW`].
     ///
     /// # Errors
     ///
@@ -97,7 +104,14 @@ impl<M: SharedMemory> WorkerLane<M> {
             negotiation,
             journal: accepted
                 .contains(Features::JOURNAL)
-                .then(|| JournalWriter::new(memory, layout))
+                .then(|| {
+                    let watched = accepted.contains(Features::WITHDRAW);
+                    JournalWriter::new(memory, layout, watched)
+                })
+                .transpose()?,
+            withdrawal: accepted
+                .contains(Features::WITHDRAW)
+                .then(|| WithdrawalReceiver::new(memory, layout))
                 .transpose()?,
         };
         // Relaxed, all three: E6 orders them.
@@ -173,13 +187,18 @@ impl<M: SharedMemory> WorkerLane<M> {
         rejected: bool,
         payload: &Payload<'_>,
     ) -> Result<bool, SendError> {
-        // LANE-15: nothing is stored for a host that broke the protocol.
-        self.ends.intact()?;
-        if let Some(journal) = &self.journal {
-            journal.done(call);
-        }
-        self.ends.respond(call, rejected, payload)?;
-        Ok(self.notifier.notify())
+        self.send(Word0::Answer { rejected }, call, payload)
+    }
+
+    /// Answers a call of which [`Request::withdrawn`] says that the host has taken it back, and of which nothing has
+    /// happened. Returns whether the host sleeps and must be woken.
+    ///
+    /// # Errors
+    ///
+    /// The host broke the protocol: [`SendError::Poisoned`]. There is room for such an answer always.
+    #[cold]
+    pub fn respond_withdrawn(&mut self, call: u32) -> Result<bool, SendError> {
+        self.send(Word0::Withdrawn, call, &Payload::bare(Tag::UNDEFINED))
     }
 
     /// Call it after something changed beside the segment that the host looks at before it sleeps.
@@ -226,6 +245,22 @@ impl<M: SharedMemory> WorkerLane<M> {
     }
 
     #[inline]
+    fn send(&mut self, word0: Word0, call: u32, payload: &Payload<'_>) -> Result<bool, SendError> {
+        // LANE-15: nothing is stored for a host that broke the protocol.
+        self.ends.intact()?;
+        if let Some(journal) = &self.journal {
+            journal.done(call);
+        }
+        self.ends.respond(word0, call, payload)?;
+        let wake = self.notifier.notify();
+        if let Some(withdrawal) = &mut self.withdrawal {
+            // F4: `notify` has executed the fence.
+            withdrawal.answered();
+        }
+        Ok(wake)
+    }
+
+    #[inline]
     fn request(
         &mut self,
         received: Option<Received>,
@@ -238,8 +273,12 @@ impl<M: SharedMemory> WorkerLane<M> {
         if let Some(journal) = &self.journal {
             journal.taken(received.call);
         }
+        // LANE-39: after *taken* is stored.
+        let withdrawal = self.withdrawal.as_mut();
+        let withdrawn = withdrawal.is_some_and(|it| it.is_withdrawn(received.call));
         let wake = received.freed && self.notifier.notify();
-        Ok(Some(Request { call: received.call, function, abort, payload: received.payload, wake }))
+        let Received { call, payload, .. } = received;
+        Ok(Some(Request { call, function, abort, withdrawn, payload, wake }))
     }
 
     /// Checks, once, that the host had locked the features when it published its first request.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! byte    0   host control    words: state, epoch, parked, bell, features, pid   writer: host
+//! byte   64   withdrawn       one word, a bit for each call in flight                writer: host
 //! byte  128   worker control  the same words                                     writer: worker
 //! byte  256   stage journal   32 words, see `journal`                            writer: worker
 //! byte  384   host's counters             reserved: zero, ignored                writer: host
@@ -22,6 +23,9 @@ pub const MIN_EXTENSION_BYTES: u32 = 4096;
 pub const MAX_EXTENSION_BYTES: u32 = 16 << 20;
 /// Host control line, from the start of the extension, in bytes. LANE-5.
 pub const HOST_CONTROL_AT: u32 = 0;
+/// Word of the withdrawn calls, from the start of the extension, in bytes: bit n is that of the call whose id is n modulo 32.
+/// On a line that the host hardly ever writes. LANE-38.
+pub const WITHDRAWN_AT: u32 = 64;
 /// Worker control line, from the start of the extension, in bytes. LANE-7. Two lines from the host's, so that
 /// adjacent-line prefetch does not tie them together.
 pub const WORKER_CONTROL_AT: u32 = 128;
@@ -165,7 +169,8 @@ impl ControlLayout {
 }
 
 const _: () = {
-    assert!(HOST_CONTROL_AT + CONTROL_BYTES <= WORKER_CONTROL_AT);
+    assert!(HOST_CONTROL_AT + CONTROL_BYTES <= WITHDRAWN_AT);
+    assert!(WITHDRAWN_AT + 64 <= WORKER_CONTROL_AT);
     assert!(WORKER_CONTROL_AT + CONTROL_BYTES <= JOURNAL_AT);
     assert!(JOURNAL_AT + JOURNAL_WORDS * 4 <= HOST_COUNTERS_AT);
     assert!(HOST_COUNTERS_AT + 64 <= WORKER_COUNTERS_AT);

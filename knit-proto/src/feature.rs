@@ -38,11 +38,14 @@ impl Features {
     pub const MANY_SLOTS: Self = Self(1 << 9);
     /// Answers in the header line of the request. Reserved; required where used.
     pub const IN_PLACE_REPLIES: Self = Self(1 << 10);
+    /// The host can take calls back that the worker has not begun. LANE-38. It needs [`Self::JOURNAL`] and a worker that asks of
+    /// each request whether it is wanted: [`Self::SUPPORTED`] lacks it, and whoever does adds it.
+    pub const WITHDRAW: Self = Self(1 << 12);
 
     /// What this implementation can do.
     pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::JOURNAL.0 | Self::FUTEX_BELLS.0);
 
-    const NAMES: [(Self, &str); 11] = [
+    const NAMES: [(Self, &str); 12] = [
         (Self::STAMPS, "stamps"),
         (Self::JOURNAL, "journal"),
         (Self::RECORDER, "recorder"),
@@ -54,6 +57,7 @@ impl Features {
         (Self::WRITE_SPLIT, "write split"),
         (Self::MANY_SLOTS, "many slots"),
         (Self::IN_PLACE_REPLIES, "in-place replies"),
+        (Self::WITHDRAW, "withdraw"),
     ];
 
     /// The features whose bits are set in `bits`, known or not.

@@ -10,7 +10,8 @@
 //! At most 32 calls are in flight and their ids differ modulo 32 (LANE-33), so that no call hides
 //! another one. The host reads a word when the worker's process has ended, and asks one question of
 //! it: has the worker begun with the call? It knows what stands there when it has not, and takes every
-//! other value for a yes.
+//! other value for a yes. Of a worker that lives the answer is an answer only after the host has withdrawn
+//! the call (LANE-41).
 
 use crate::JOURNAL_WORDS;
 

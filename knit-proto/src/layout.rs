@@ -2,7 +2,7 @@
 
 use crate::{
     ArenaLayout, ControlLayout, Direction, EXTENSION_AT, HOST_CONTROL_AT, HeaderFields, JOURNAL_AT,
-    JOURNAL_WORDS, MailboxLayout, Region, Span, WORKER_CONTROL_AT,
+    JOURNAL_WORDS, MailboxLayout, Region, Span, WITHDRAWN_AT, WORKER_CONTROL_AT, WordOffset,
 };
 
 /// Unit of the segment's pages, in bytes. A constant of the layout, not of the machine. SEG-21.
@@ -85,6 +85,12 @@ impl Layout {
     pub fn journal(&self) -> Span {
         let journal = self.extension().part(JOURNAL_AT, JOURNAL_WORDS * 4);
         journal.expect("words inside the page")
+    }
+
+    /// The word of the withdrawn calls.
+    #[must_use]
+    pub fn withdrawn(&self) -> WordOffset {
+        self.extension().word(WITHDRAWN_AT).expect("word inside the page")
     }
 
     /// A region of the lane block, from the start of the segment.

@@ -5,7 +5,7 @@
 //! byte 512 ..  576   header line, sixteen words:
 //!
 //!   word  0   request: function index (low 16), abort signal id + 1 or 0 (high 16)
-//!             response: bit 0 set = rejected, the value is the error
+//!             response: bit 0 set = rejected, the value is the error; 2 = withdrawn, no value
 //!   word  1   call id, chosen by the host, echoed by the worker
 //!   word  2   payload tag
 //!   word  3   arena offset, or low half of a scalar
@@ -64,6 +64,8 @@ const_assert_eq!(INLINE_BYTES + HEADER_LINE_BYTES, SLOT_STRIDE);
 const_assert_eq!(STAMP_AT + 4, SLOT_STRIDE);
 
 const REJECTED: u32 = 1;
+/// Word 0 of an answer to a call that the worker has not run, as the host has withdrawn it. LANE-39.
+const WITHDRAWN: u32 = 2;
 
 /// Words 0 to 6 of a header line, as copied out of a segment, once. Untrusted. MBX-16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -84,6 +86,8 @@ pub enum Word0 {
         /// Whether the value is the error of a failed call.
         rejected: bool,
     },
+    /// An answer without a value: the call was withdrawn and has not run. LANE-39.
+    Withdrawn,
 }
 
 /// Where the bytes of a message are. PAY-2. Every stretch of bytes lies inside its area.
@@ -179,6 +183,7 @@ impl RawSlotHeader {
             Word0::Call { function, abort: None } => function as u32,
             Word0::Call { function, abort: Some(id) } => function as u32 | (id as u32 + 1) << 16,
             Word0::Answer { rejected } => rejected as u32,
+            Word0::Withdrawn => WITHDRAWN,
         };
         let [w3, w4, w5, w6] = match header.place {
             PayloadPlace::Bare => [0; 4],
@@ -196,7 +201,7 @@ impl RawSlotHeader {
 
     /// Checks a private copy of the header of `slot` against `rules`: tag assigned and possible in a
     /// process lane, every length within its limit, every arena stretch inside the arena, flags and
-    /// abort signal known.
+    /// abort signal known. Of an answer that says *withdrawn* see [`Self::parse_withdrawn`].
     ///
     /// # Errors
     ///
@@ -264,6 +269,19 @@ impl RawSlotHeader {
             }
         };
         Ok(SlotHeader { word0, call, tag, place })
+    }
+
+    /// The header of an answer that says *withdrawn*, of which no word but the first three means anything; `None` for every
+    /// other one. For a receiver for whom [`Self::parse`] has failed, where the feature is in force. LANE-39.
+    #[cold]
+    #[must_use]
+    pub const fn parse_withdrawn(&self) -> Option<SlotHeader> {
+        let [w0, call, tag, ..] = self.0;
+        if w0 != WITHDRAWN || tag != Tag::UNDEFINED.0 {
+            return None;
+        }
+        let (word0, tag, place) = (Word0::Withdrawn, Tag::UNDEFINED, PayloadPlace::Bare);
+        Some(SlotHeader { word0, call, tag, place })
     }
 }
 

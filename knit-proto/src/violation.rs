@@ -85,6 +85,16 @@ pub enum ProtocolViolation {
         /// The word.
         flags: u32,
     },
+    /// An answer that says *withdrawn* of a call that was not, or a result of a call that was and that the journal had said was
+    /// not begun.
+    Withdrawn {
+        /// The slot.
+        slot: SlotIndex,
+        /// The call id.
+        call: u32,
+        /// Whether the answer says *withdrawn*.
+        says: bool,
+    },
     /// An answer to a call that is not in flight.
     UnknownCall {
         /// The slot.
@@ -225,6 +235,7 @@ impl ProtocolViolation {
             Self::ArenaBounds { .. } => ("arena_bounds", "ARN-3"),
             Self::AnswerFlags { .. } => ("answer_flags", "MBX-5"),
             Self::UnknownCall { .. } => ("unknown_call", "LANE-2"),
+            Self::Withdrawn { .. } => ("withdrawn", "LANE-39"),
             Self::AbortSignal { .. } => ("abort_signal", "LANE-17"),
             Self::Features { .. } => ("features", "SEG-9"),
             Self::FeaturesChanged { .. } => ("features_changed", "LANE-11"),
@@ -277,6 +288,15 @@ impl fmt::Display for ProtocolViolation {
             }
             Self::UnknownCall { slot, call } => {
                 write!(f, "slot {slot} answers call {call:#010x}, which is not in flight")
+            }
+            Self::Withdrawn { slot, call, says: true } => {
+                write!(f, "slot {slot} says that call {call:#010x} was withdrawn, which it was not")
+            }
+            Self::Withdrawn { slot, call, says: false } => {
+                write!(
+                    f,
+                    "slot {slot} has a result of call {call:#010x}, which was withdrawn in time"
+                )
             }
             Self::Features { offered, accepted } => {
                 write!(f, "features {accepted:#010x} were accepted, {offered:#010x} were offered")

@@ -250,7 +250,7 @@ fn check_message(raw: &RawSlotHeader, message: &SlotHeader, arena_bytes: u32, ma
     assert_eq!((again.0[0], again.0[1], again.0[2]), (raw.0[0], raw.0[1], raw.0[2]));
     let direction = match message.word0 {
         Word0::Call { .. } => Direction::Request,
-        Word0::Answer { .. } => Direction::Response,
+        Word0::Answer { .. } | Word0::Withdrawn => Direction::Response,
     };
     assert_eq!(again.parse(&rules(direction, arena_bytes, max_payload), slot()), Ok(*message));
 }

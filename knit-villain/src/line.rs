@@ -6,7 +6,7 @@
 use crate::wire::{Body, Raw, Room};
 use knit_proto::{
     ArenaLayout, ControlLayout, Direction, HEADER_LINE_AT, LaneState, Layout, MailboxLayout,
-    PayloadPlace, RawSlotHeader, SLOT_STRIDE, STAMP_AT, SlotRules, Tag, WordOffset,
+    PayloadPlace, SLOT_STRIDE, STAMP_AT, SlotRules, Tag, WordOffset,
 };
 use knit_ring::{
     Doorbell, FutexBell, Mapped, Mapping, Receiver, SharedBytes, SharedMemory, SharedWord, Stamps,
@@ -50,6 +50,8 @@ pub struct Line {
     pub gives_back: bool,
     /// Whether slots are stamped.
     pub stamps: bool,
+    /// Whether answers may say *withdrawn*.
+    pub withdraws: bool,
     mine: ControlLayout,
     theirs: ControlLayout,
     mailbox: MailboxLayout,
@@ -91,6 +93,7 @@ impl Line {
             room: Room { limit, arena: arena.data().len() },
             gives_back: true,
             stamps: true,
+            withdraws: false,
             mine,
             theirs,
             mailbox: layout.mailbox(out),
@@ -281,10 +284,10 @@ impl Line {
         let Some(taken) = self.incoming.take().map_err(|violation| broke(&violation))? else {
             return Ok(None);
         };
-        let RawSlotHeader(words) = taken.header();
-        let header = RawSlotHeader(words)
-            .parse(&self.rules, taken.slot())
-            .map_err(|violation| broke(&violation))?;
+        let raw = taken.header();
+        let header = raw.parse(&self.rules, taken.slot());
+        let withdrawn = raw.parse_withdrawn().filter(|_| self.withdraws);
+        let header = header.or_else(|violation| withdrawn.ok_or_else(|| broke(&violation)))?;
         let data = self.memory.bytes(self.incoming_arena.data()).expect("the arena lies inside");
         let inline = |len: u32| {
             let mut bytes = vec![0; len as usize];
@@ -312,7 +315,7 @@ impl Line {
         if self.gives_back {
             self.give_back();
         }
-        Ok(Some(Incoming { word0: words[0], call: header.call, tag: header.tag, bytes }))
+        Ok(Some(Incoming { word0: raw.0[0], call: header.call, tag: header.tag, bytes }))
     }
 
     /// Gives back whatever was kept while `gives_back` was off.

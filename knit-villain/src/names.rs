@@ -2,7 +2,7 @@
 
 /// Clauses and the violation that each leads to, as `spec/lanes.md` lists them; those that have the
 /// violation of another clause stand beside it.
-const VIOLATIONS: [(&str, &str, &str); 19] = [
+const VIOLATIONS: [(&str, &str, &str); 20] = [
     ("MBX-7", "MBX-7", "republished"),
     ("MBX-8", "MBX-8", "released_free"),
     ("MBX-5", "MBX-5", "answer_flags"),
@@ -15,6 +15,7 @@ const VIOLATIONS: [(&str, &str, &str); 19] = [
     ("PAY-5", "PAY-5", "payload_length"),
     ("LANE-2", "LANE-2", "unknown_call"),
     ("LANE-3", "LANE-3", "state"),
+    ("LANE-39", "LANE-39", "withdrawn"),
     ("LANE-4", "LANE-4", "epoch_mismatch"),
     ("SEG-9", "SEG-9", "features"),
     ("LANE-11", "LANE-11", "features_changed"),

@@ -72,6 +72,7 @@ export type ErrorName =
   | "inline_length"
   | "payload_length"
   | "unknown_call"
+  | "withdrawn"
   | "state"
   | "epoch_mismatch"
   | "features"
@@ -246,7 +247,8 @@ export declare const header: {
 /** Lane extension: offsets of fields in bytes. The first page of the extension. Pages after it are reserved: zero, ignored. */
 export declare const extension: {
   readonly host_control: 0;
-  readonly reserved_64: 64;
+  readonly withdrawn: 64;
+  readonly reserved_68: 68;
   readonly worker_control: 128;
   readonly reserved_192: 192;
   readonly stage_journal: 256;
@@ -362,6 +364,10 @@ export declare const bits: {
         readonly shift: 0;
         readonly mask: 0x00000001;
       };
+      readonly withdrawn: {
+        readonly shift: 1;
+        readonly mask: 0x00000002;
+      };
     };
     readonly block: {
       readonly index: {
@@ -414,6 +420,7 @@ export declare const Feature: {
   readonly WRITE_SPLIT: 0x00000100;
   readonly MANY_SLOTS: 0x00000200;
   readonly IN_PLACE_REPLIES: 0x00000400;
+  readonly WITHDRAW: 0x00001000;
 };
 
 /** Where the bytes of a payload stand. */
@@ -709,6 +716,10 @@ export declare const errors: readonly [{
   readonly name: "unknown_call";
   readonly layer: "violation";
   readonly clause: "LANE-2";
+}, {
+  readonly name: "withdrawn";
+  readonly layer: "violation";
+  readonly clause: "LANE-39";
 }, {
   readonly name: "state";
   readonly layer: "violation";

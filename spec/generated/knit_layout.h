@@ -110,6 +110,7 @@
 #define KNIT_FEATURE_WRITE_SPLIT UINT32_C(0x00000100)
 #define KNIT_FEATURE_MANY_SLOTS UINT32_C(0x00000200)
 #define KNIT_FEATURE_IN_PLACE_REPLIES UINT32_C(0x00000400)
+#define KNIT_FEATURE_WITHDRAW UINT32_C(0x00001000)
 
 /* Forms of payloads. The numbers are of this file, not of the wire. */
 enum knit_form {
@@ -267,23 +268,24 @@ enum knit_error {
     KNIT_ERROR_INLINE_LENGTH = 25,
     KNIT_ERROR_PAYLOAD_LENGTH = 26,
     KNIT_ERROR_UNKNOWN_CALL = 27,
-    KNIT_ERROR_STATE = 28,
-    KNIT_ERROR_EPOCH_MISMATCH = 29,
-    KNIT_ERROR_FEATURES = 30,
-    KNIT_ERROR_FEATURES_CHANGED = 31,
-    KNIT_ERROR_NOT_LOCKED = 32,
-    KNIT_ERROR_ABORT_SIGNAL = 33,
-    KNIT_ERROR_CONTROL_CHANNEL = 34,
-    KNIT_ERROR_UTF8 = 35,
-    KNIT_ERROR_JSON = 36,
-    KNIT_ERROR_NESTING = 37,
-    KNIT_ERROR_ELEMENT_SIZE = 38,
-    KNIT_ERROR_BIGINT_SIGN = 39,
-    KNIT_ERROR_ERROR_SHAPE = 40,
-    KNIT_ERROR_CAUSE_CHAIN = 41,
-    KNIT_ERROR_TOO_LONG = 42,
-    KNIT_ERROR_EXTERNAL_SHAPE = 43,
-    KNIT_ERROR_SHARED_BUFFER_LENGTH = 44
+    KNIT_ERROR_WITHDRAWN = 28,
+    KNIT_ERROR_STATE = 29,
+    KNIT_ERROR_EPOCH_MISMATCH = 30,
+    KNIT_ERROR_FEATURES = 31,
+    KNIT_ERROR_FEATURES_CHANGED = 32,
+    KNIT_ERROR_NOT_LOCKED = 33,
+    KNIT_ERROR_ABORT_SIGNAL = 34,
+    KNIT_ERROR_CONTROL_CHANNEL = 35,
+    KNIT_ERROR_UTF8 = 36,
+    KNIT_ERROR_JSON = 37,
+    KNIT_ERROR_NESTING = 38,
+    KNIT_ERROR_ELEMENT_SIZE = 39,
+    KNIT_ERROR_BIGINT_SIGN = 40,
+    KNIT_ERROR_ERROR_SHAPE = 41,
+    KNIT_ERROR_CAUSE_CHAIN = 42,
+    KNIT_ERROR_TOO_LONG = 43,
+    KNIT_ERROR_EXTERNAL_SHAPE = 44,
+    KNIT_ERROR_SHARED_BUFFER_LENGTH = 45
 };
 
 /* Segment: places of fields and bits. */
@@ -349,7 +351,8 @@ enum knit_error {
 /* Lane extension: places of fields and bits. */
 #define KNIT_EXTENSION_SIZE UINT32_C(4096)
 #define KNIT_EXTENSION_HOST_CONTROL_AT UINT32_C(0)
-#define KNIT_EXTENSION_RESERVED_64_AT UINT32_C(64)
+#define KNIT_EXTENSION_WITHDRAWN_AT UINT32_C(64)
+#define KNIT_EXTENSION_RESERVED_68_AT UINT32_C(68)
 #define KNIT_EXTENSION_WORKER_CONTROL_AT UINT32_C(128)
 #define KNIT_EXTENSION_RESERVED_192_AT UINT32_C(192)
 #define KNIT_EXTENSION_STAGE_JOURNAL_AT UINT32_C(256)
@@ -405,6 +408,8 @@ enum knit_error {
 #define KNIT_SLOT_WORD0_ABORT_MASK UINT32_C(0xffff0000)
 #define KNIT_SLOT_WORD0_REJECTED_SHIFT UINT32_C(0)
 #define KNIT_SLOT_WORD0_REJECTED_MASK UINT32_C(0x00000001)
+#define KNIT_SLOT_WORD0_WITHDRAWN_SHIFT UINT32_C(1)
+#define KNIT_SLOT_WORD0_WITHDRAWN_MASK UINT32_C(0x00000002)
 #define KNIT_SLOT_CALL_AT UINT32_C(516)
 #define KNIT_SLOT_TAG_AT UINT32_C(520)
 #define KNIT_SLOT_START_AT UINT32_C(524)
@@ -611,7 +616,8 @@ KNIT_STATIC_ASSERT(offsetof(struct knit_slot, stamp) == KNIT_SLOT_STAMP_AT);
 /* The first page of the extension. Pages after it are reserved: zero, ignored. */
 struct knit_extension {
     struct knit_control_line host_control;
-    uint32_t reserved_64[16];
+    uint32_t withdrawn;
+    uint32_t reserved_68[15];
     struct knit_control_line worker_control;
     uint32_t reserved_192[16];
     uint32_t stage_journal[32];
@@ -621,7 +627,8 @@ struct knit_extension {
 };
 KNIT_STATIC_ASSERT(sizeof(struct knit_extension) == KNIT_EXTENSION_SIZE);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, host_control) == KNIT_EXTENSION_HOST_CONTROL_AT);
-KNIT_STATIC_ASSERT(offsetof(struct knit_extension, reserved_64) == KNIT_EXTENSION_RESERVED_64_AT);
+KNIT_STATIC_ASSERT(offsetof(struct knit_extension, withdrawn) == KNIT_EXTENSION_WITHDRAWN_AT);
+KNIT_STATIC_ASSERT(offsetof(struct knit_extension, reserved_68) == KNIT_EXTENSION_RESERVED_68_AT);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, worker_control) == KNIT_EXTENSION_WORKER_CONTROL_AT);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, reserved_192) == KNIT_EXTENSION_RESERVED_192_AT);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, stage_journal) == KNIT_EXTENSION_STAGE_JOURNAL_AT);

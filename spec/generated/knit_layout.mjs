@@ -156,7 +156,8 @@ export const header = Object.freeze({
 /** Lane extension: offsets of fields in bytes. The first page of the extension. Pages after it are reserved: zero, ignored. */
 export const extension = Object.freeze({
   host_control: 0,
-  reserved_64: 64,
+  withdrawn: 64,
+  reserved_68: 68,
   worker_control: 128,
   reserved_192: 192,
   stage_journal: 256,
@@ -272,6 +273,10 @@ export const bits = Object.freeze({
         shift: 0,
         mask: 0x00000001,
       }),
+      withdrawn: Object.freeze({
+        shift: 1,
+        mask: 0x00000002,
+      }),
     }),
     block: Object.freeze({
       index: Object.freeze({
@@ -324,6 +329,7 @@ export const Feature = Object.freeze({
   WRITE_SPLIT: 0x00000100,
   MANY_SLOTS: 0x00000200,
   IN_PLACE_REPLIES: 0x00000400,
+  WITHDRAW: 0x00001000,
 });
 
 /** Where the bytes of a payload stand. */
@@ -617,6 +623,10 @@ export const errors = Object.freeze([Object.freeze({
   name: "unknown_call",
   layer: "violation",
   clause: "LANE-2",
+}), Object.freeze({
+  name: "withdrawn",
+  layer: "violation",
+  clause: "LANE-39",
 }), Object.freeze({
   name: "state",
   layer: "violation",

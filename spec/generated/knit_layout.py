@@ -128,7 +128,8 @@ HEADER_READY_READY_MASK = 0x80000000
 # Lane extension: places of fields and bits.
 EXTENSION_SIZE = 4096
 EXTENSION_HOST_CONTROL_AT = 0
-EXTENSION_RESERVED_64_AT = 64
+EXTENSION_WITHDRAWN_AT = 64
+EXTENSION_RESERVED_68_AT = 68
 EXTENSION_WORKER_CONTROL_AT = 128
 EXTENSION_RESERVED_192_AT = 192
 EXTENSION_STAGE_JOURNAL_AT = 256
@@ -184,6 +185,8 @@ SLOT_WORD0_ABORT_SHIFT = 16
 SLOT_WORD0_ABORT_MASK = 0xffff0000
 SLOT_WORD0_REJECTED_SHIFT = 0
 SLOT_WORD0_REJECTED_MASK = 0x00000001
+SLOT_WORD0_WITHDRAWN_SHIFT = 1
+SLOT_WORD0_WITHDRAWN_MASK = 0x00000002
 SLOT_CALL_AT = 516
 SLOT_TAG_AT = 520
 SLOT_START_AT = 524
@@ -247,6 +250,7 @@ class Feature(IntFlag):
     WRITE_SPLIT = 0x00000100
     MANY_SLOTS = 0x00000200
     IN_PLACE_REPLIES = 0x00000400
+    WITHDRAW = 0x00001000
 
 
 class Tag(IntEnum):
@@ -445,6 +449,7 @@ ERRORS = {
     "inline_length": ("violation", "PAY-4"),
     "payload_length": ("violation", "PAY-5"),
     "unknown_call": ("violation", "LANE-2"),
+    "withdrawn": ("violation", "LANE-39"),
     "state": ("violation", "LANE-3"),
     "epoch_mismatch": ("violation", "LANE-4"),
     "features": ("violation", "SEG-9"),

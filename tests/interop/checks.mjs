@@ -103,3 +103,13 @@ export function answeredCall(inFlight, call) {
   check(inFlight.includes(call), "unknown_call");
   return inFlight.indexOf(call);
 }
+
+/**
+ * May the answer to a call in flight have this word 0? `withdrawn` is the host's withdrawn word, `not_begun` those of its calls that the
+ * host has found not begun.
+ * @param {{ withdrawn: number, not_begun: number, call: number, word0: number }} answer
+ */
+export function checkWithdrawal({ withdrawn, not_begun, call, word0 }) {
+  const has = (/** @type {number} */ places) => (places >>> call % 32 & 1) === 1;
+  check(word0 === 2 ? has(withdrawn) : !has(not_begun), "withdrawn");
+}

@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { Refused, answeredCall, checkControl, freeBlocks, freeSlots, parseControlMessage, pendingSlots } from "./checks.mjs";
+import { Refused, answeredCall, checkControl, checkWithdrawal, freeBlocks, freeSlots, parseControlMessage, pendingSlots } from "./checks.mjs";
 import { decodeMessage, encodeValue } from "./codec.mjs";
 import { encodeHeader, parseHeader } from "./header.mjs";
 import { encodeSlot, parseSlot } from "./slot.mjs";
@@ -82,6 +82,7 @@ const QUESTIONS = {
   },
   channel: ({ bytes, descriptors }) => parseControlMessage(fromHex(bytes), descriptors),
   answer: ({ in_flight, call }) => answeredCall(in_flight, call),
+  withdrawal: (vector) => checkWithdrawal(withMembers(vector, ["withdrawn", "not_begun"], Number)),
 };
 
 // --------------------------------------------------------------------------------------------- verdicts
@@ -202,6 +203,7 @@ function acceptable(vector, samples) {
     control: { observed: [], line: { state: 1, epoch: vector.epoch, features }, request: false },
     channel: { bytes: "01000000010000000700000000100000", descriptors: 1 },
     answer: { in_flight: [vector.call] },
+    withdrawal: { withdrawn: "0xffffffff", not_begun: "0x00000000" },
   }[vector.kind];
 }
 

@@ -164,7 +164,7 @@ mod tests {
             (256, "header_reserved[0]"),
             (host.state.bytes(), "host_control.state"),
             (worker.bell.bytes(), "worker_control.bell"),
-            (host.state.bytes() + 68, "extension.reserved_64[1]"),
+            (host.state.bytes() + 68, "extension.reserved_68[0]"),
             (layout.lane_block_at(), "signals.wake"),
             (request.publish().bytes(), "request.publish"),
             (layout.mailbox(Direction::Response).release().bytes(), "response.release"),

@@ -171,6 +171,23 @@ fn a_worker_thread_has_its_tag_too() {
     assert!(!lines.iter().any(|line| line.what.starts_with("environment")));
 }
 
+/// KD-25.
+#[test]
+fn calls_that_move_away_from_a_long_task_are_named() {
+    let lines = lines(&run(Some("host,signals"), &["withdraw"]));
+    let withdrawn: Vec<_> =
+        lines.iter().filter(|line| line.what.starts_with("is withdrawn call=")).collect();
+    assert_eq!(withdrawn.len(), 5, "{withdrawn:?}");
+    // Each is handed over twice.
+    for line in withdrawn {
+        let call = line.what.split_whitespace().find(|part| part.starts_with("call=")).unwrap();
+        let handed = format!("handed to a lane {call} ");
+        assert_eq!(lines.iter().filter(|line| line.what.starts_with(&handed)).count(), 2, "{call}");
+    }
+    let given_back = lines.iter().filter(|line| line.what.starts_with("gives a withdrawn call"));
+    assert_eq!(given_back.count(), 5);
+}
+
 #[test]
 fn a_poisoned_worker_is_named_with_its_clause() {
     let marker = fresh_path("debug-villain");

@@ -93,7 +93,7 @@ fn offsets() -> Vec<(&'static str, &'static str, &'static str, u64)> {
     let segment = at!["segment": "extension" EXTENSION_AT];
     let arena = at!["arena_region": "data" ARENA_DATA_AT];
     let extension = at!["extension": "host_control" HOST_CONTROL_AT,
-        "worker_control" WORKER_CONTROL_AT, "stage_journal" JOURNAL_AT,
+        "withdrawn" WITHDRAWN_AT, "worker_control" WORKER_CONTROL_AT, "stage_journal" JOURNAL_AT,
         "host_counters" HOST_COUNTERS_AT, "worker_counters" WORKER_COUNTERS_AT];
     let control = at!["control_line": "state" CONTROL_STATE_AT, "epoch" CONTROL_EPOCH_AT,
         "parked" CONTROL_PARKED_AT, "bell" CONTROL_BELL_AT, "features" CONTROL_FEATURES_AT,
@@ -162,6 +162,7 @@ fn features() -> Vec<(&'static str, u32)> {
         WRITE_SPLIT,
         MANY_SLOTS,
         IN_PLACE_REPLIES,
+        WITHDRAW,
     ]
 }
 
@@ -232,6 +233,7 @@ fn bit_fields_are_those_of_the_file() {
         (("word0", "function"), call(u16::MAX, None)),
         (("word0", "abort"), call(0, Some(u16::MAX - 1))),
         (("word0", "rejected"), slot(Word0::Answer { rejected: true }, none)[0]),
+        (("word0", "withdrawn"), slot(Word0::Withdrawn, none)[0]),
         (
             ("block", "index"),
             slot(Word0::Answer { rejected: false }, BlockIndex::from_low_bits(31))[6],
@@ -287,8 +289,9 @@ fn features_and_states_are_those_of_the_file() {
         .filter(|entry| text(entry, "since") == "1.0")
         .map(|entry| 1 << number(entry, "bit"))
         .sum();
-    // Those of a segment; the control channel needs a socket beside it, and the eventfd is one.
+    // Those of a segment; the control channel needs a socket beside it, the eventfd is one, withdrawal a worker that asks.
     let supported = Features::SUPPORTED.or(Features::BUFFER_HANDLES).or(Features::EVENTFD);
+    let supported = supported.or(Features::WITHDRAW);
     assert_eq!(supported.bits(), now, "the features of 1.0 are those supported");
 
     let names: Vec<_> =

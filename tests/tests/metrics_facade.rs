@@ -98,6 +98,7 @@ fn the_recorder_is_given_every_number_of_the_snapshot() {
                 ("rejected", lane.rejected),
                 ("failed", lane.failed),
                 ("returned", lane.returned),
+                ("withdrawn", lane.withdrawn),
                 ("given_up", lane.given_up),
                 ("bytes_out", lane.bytes_out),
                 ("bytes_in", lane.bytes_in),

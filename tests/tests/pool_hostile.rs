@@ -131,6 +131,14 @@ fn a_place_outside_the_arena_poisons_the_lane() {
 fn unknown_answer_flags_poison_the_lane() {
     misbehaviour("answer-flags", &["MBX-5"]);
     misbehaviour("answer-flags-all", &["MBX-5"]);
+    misbehaviour("withdrawn-value", &["MBX-5"]);
+    misbehaviour("withdrawn-rejected", &["MBX-5"]);
+}
+
+/// LANE-39: nobody has withdrawn the call.
+#[test]
+fn a_call_that_is_given_back_unasked_poisons_the_lane() {
+    misbehaviour("withdrawn", &["LANE-39"]);
 }
 
 #[test]

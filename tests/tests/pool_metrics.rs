@@ -22,7 +22,8 @@ fn only_lane(pool: &Pool) -> LaneMetrics {
 /// Every call is answered, or has failed, or has returned, or is in flight.
 #[track_caller]
 fn assert_whole(lane: &LaneMetrics) {
-    assert_eq!(lane.calls, lane.answers + lane.failed + lane.returned + lane.in_flight, "{lane:?}");
+    let ended = lane.answers + lane.failed + lane.returned + lane.withdrawn;
+    assert_eq!(lane.calls, ended + lane.in_flight, "{lane:?}");
     assert!(lane.rejected <= lane.answers, "{lane:?}");
 }
 
@@ -186,6 +187,7 @@ fn growing(metrics: &Metrics) -> Vec<u64> {
             lane.rejected,
             lane.failed,
             lane.returned,
+            lane.withdrawn,
             lane.given_up,
             lane.bytes_out,
             lane.bytes_in,
@@ -254,7 +256,7 @@ fn snapshots_only_grow_and_always_fit_while_threads_call_and_workers_die() {
         let total = metrics.total();
         assert_eq!(total.in_flight, 0);
         // Each call was with a lane in the end, or was given up in the queue.
-        let last = total.calls - total.returned;
+        let last = total.calls - total.returned - total.withdrawn;
         assert_eq!(last + metrics.queue.given_up + metrics.queue.failed, 1800);
         assert!(total.restarts >= 1);
         assert_eq!(total.latency.unwrap().count(), total.answers);

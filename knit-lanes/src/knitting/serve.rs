@@ -240,7 +240,7 @@ impl<'t> Worker<'t> {
         rejected: bool,
         payload: &Fit<'_>,
     ) -> Result<Result<(), SendError>, ProtocolViolation> {
-        match self.ends.respond(call, rejected, payload.payload()) {
+        match self.ends.respond(Word0::Answer { rejected }, call, payload.payload()) {
             Err(SendError::Full) => self.send_when_room(call, rejected, payload),
             Err(SendError::Poisoned(violation)) => Err(violation),
             sent => Ok(sent),
@@ -258,7 +258,7 @@ impl<'t> Worker<'t> {
         loop {
             let mut relax = Relax::new();
             for _ in 0..ROOM_POLLS {
-                match self.ends.respond(call, rejected, payload.payload()) {
+                match self.ends.respond(Word0::Answer { rejected }, call, payload.payload()) {
                     Err(SendError::Full) => relax.moment(),
                     Err(SendError::Poisoned(violation)) => return Err(violation),
                     sent => return Ok(sent),

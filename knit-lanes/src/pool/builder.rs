@@ -212,7 +212,7 @@ impl Builder {
     /// Whether a call is made again when its worker has died before anything of its task happened: on another
     /// worker, without that its caller learns of it, unless eight workers in a row have died with that call before them. The pool keeps the encoded argument
     /// until the answer has come for that. Without it such a call fails with [`CallError::WorkerDied`](crate::CallError::WorkerDied), which says
-    /// that the task did not run. [`Task::without_retry`](crate::Task::without_retry) is for one task. Default: true.
+    /// that the task did not run. Nor does it go to an idle lane when it is with a worker that is at a long task. [`Task::without_retry`](crate::Task::without_retry) is for one task. Default: true.
     pub fn retry(mut self, retry: bool) -> Self {
         self.retry = retry;
         self

@@ -328,7 +328,13 @@ impl<T: Decode> Call<T> {
     /// A call that has ended without a value.
     pub(super) fn failed(shared: &Arc<Shared>, error: CallError) -> Self {
         let state = CallState::new(Some(Err(Box::new(error))));
-        Self { shared: Arc::clone(shared), state, abort_on_drop: false, value: PhantomData }
+        Self {
+            shared: Arc::clone(shared),
+            state,
+            abort_on_drop: false,
+            bytes: 0,
+            value: PhantomData,
+        }
     }
 
     /// Blocks until the call has ended: spins for a while, then sleeps.

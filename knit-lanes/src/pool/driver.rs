@@ -2,6 +2,7 @@
 //! start, and the drain of a closing pool.
 
 use super::shared::Shared;
+use super::watch::Watch;
 use crate::worker::spin_budget;
 use core::time::Duration;
 use knit_ring::{FutexBell, Relax, SpinBudget, SystemClock};
@@ -17,18 +18,22 @@ const LOOKS_PER_DEADLINE: u32 = 32;
 /// until the last call has ended or the drain timeout is over.
 pub(super) fn run(shared: &Shared) {
     let mut spin = spin_budget(shared.spin);
+    let mut watch = Watch::new();
     while !shared.is_draining() {
         let local = shared.driver.local();
         shared.keep_deadlines();
+        watch.look(shared);
         if shared.needs_driver_now() || shared.queue_stands_still() {
-            drive(shared, &mut spin, None, || shared.needs_driver() && !shared.is_draining());
+            drive(shared, &mut spin, &mut watch, None, || {
+                shared.needs_driver() && !shared.is_draining()
+            });
         } else if !shared.needs_driver() && !shared.is_draining() {
             rest(shared, local);
         }
     }
     shared.flush_inline();
     let end = Instant::now().checked_add(shared.drain_timeout());
-    drive(shared, &mut spin, end, || shared.unfinished() > 0 && shared.has_workers());
+    drive(shared, &mut spin, &mut watch, end, || shared.unfinished() > 0 && shared.has_workers());
 }
 
 /// Sleeps until there is something to do. While calls are with workers, looks after them now and
@@ -54,6 +59,7 @@ fn rest(shared: &Shared, local: u32) {
 fn drive(
     shared: &Shared,
     spin: &mut SpinBudget<SystemClock>,
+    watch: &mut Watch,
     deadline: Option<Instant>,
     wanted: impl Fn() -> bool,
 ) {
@@ -70,13 +76,16 @@ fn drive(
         looks = looks.wrapping_add(1);
         if looks.is_multiple_of(LOOKS_PER_DEADLINE) {
             shared.keep_deadlines();
+            watch.look(shared);
         }
         if shared.lanes.iter().fold(false, |any, lane| lane.glance(shared) | any) {
             spin.found();
             relax = Relax::new();
         } else if spin.is_over() {
             shared.keep_deadlines();
-            let timeout = shared.until_deadline().into_iter().chain(remaining).min();
+            watch.look(shared);
+            let pauses = shared.until_deadline().into_iter().chain(Watch::pause(shared));
+            let timeout = pauses.chain(remaining).min();
             sleep(shared, local, timeout, &wanted);
             spin.slept();
         } else {

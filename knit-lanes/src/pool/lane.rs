@@ -5,6 +5,7 @@ mod counts;
 mod death;
 mod given_up;
 mod kept;
+mod withdraw;
 
 pub(super) use death::MOST_DEATHS;
 
@@ -69,6 +70,8 @@ struct Core {
     /// What it takes to make those calls again.
     kept: Kept,
     counts: Counts,
+    /// How far the worker was at the driver's last look.
+    progress: withdraw::Progress,
 }
 
 /// A call that is with a worker.
@@ -148,6 +151,7 @@ impl Lane {
                 calls: [const { None }; SLOTS as usize],
                 kept: Kept::default(),
                 counts: Counts::default(),
+                progress: withdraw::Progress::default(),
             }),
             load: AtomicU32::new(u32::MAX),
             starting: AtomicU32::new(0),
@@ -380,6 +384,9 @@ impl Core {
         wakes: &mut Wakes,
     ) -> Offered {
         let Phase::Open(host) = &mut self.phase else { return Offered::Declined };
+        if host.is_withdrawing() {
+            return Offered::Declined;
+        }
         if call.parcel.buffer.is_some()
             && let Err(error) = buffers::give(host, self.link.as_ref(), call.parcel)
         {
@@ -469,6 +476,9 @@ impl Core {
                             return true;
                         }
                     };
+                    if answer.withdrawn && self.was_withdrawn(lane, shared, answer.call) {
+                        continue;
+                    }
                     let Some(WithWorker { id, call }) = self.calls[answer.call.place()].take()
                     else {
                         continue;
@@ -498,7 +508,7 @@ impl Core {
     /// Hands the first call of the queue to the worker; false when there is none or no room.
     #[cold]
     fn fill(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
-        if !matches!(&self.phase, Phase::Open(host) if host.has_place()) {
+        if !matches!(&self.phase, Phase::Open(host) if host.has_place() && !host.is_withdrawing()) {
             return false;
         }
         let Some(mut call) = shared.next_queued() else { return false };

@@ -10,7 +10,7 @@
 //! - The *driver* thread does the same for what nobody waits for in that way: futures, calls whose
 //!   handle was dropped, the queue, and workers that start. While any call is with a worker it also
 //!   looks at every lane now and then; with no call under way it sleeps.
-//! - The driver also keeps the deadlines: calls with a timeout, and workers that do not let go of a call
+//! - The driver also takes calls back that wait behind a long task while another lane is idle, and keeps the deadlines: calls with a timeout, and workers that do not let go of a call
 //!   that was given up.
 //! - A *supervisor* thread for each lane starts the worker, a process or a thread, sleeps until it
 //!   ends, fails the calls that were with it, and starts another one.
@@ -35,6 +35,7 @@ mod shared;
 mod supervisor;
 mod turn;
 mod wait;
+mod watch;
 
 pub use balancer::Balancer;
 pub use builder::Builder;

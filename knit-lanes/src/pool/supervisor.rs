@@ -88,7 +88,10 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
         &HeaderFields {
             version: Version::CURRENT,
             required: Features::FUTEX_BELLS,
-            optional: Features::STAMPS.or(Features::JOURNAL).or(Features::BUFFER_HANDLES),
+            optional: Features::STAMPS
+                .or(Features::JOURNAL)
+                .or(Features::WITHDRAW)
+                .or(Features::BUFFER_HANDLES),
             epoch,
             creator: shared.creator,
             kind: lane.kind,

@@ -112,7 +112,7 @@ impl<'t> Worker<'t> {
         let link = offered.contains(Features::BUFFER_HANDLES).then(link).flatten();
         let handles = link.as_ref().map_or(Features::NONE, |_| Features::BUFFER_HANDLES);
         let bell = bell.of_segment(offered);
-        let supported = Features::SUPPORTED.or(handles).or(bell.features());
+        let supported = Features::SUPPORTED.or(Features::WITHDRAW).or(handles).or(bell.features());
         let pid = std::process::id();
         tasks.run_warm_up().map_err(OpenError::WarmUp)?;
         let (limits, tasks) = (boot.limits(), tasks.bind(boot.tasks));
@@ -263,6 +263,9 @@ impl<'t> Worker<'t> {
             }
             None => None,
         };
+        if request.withdrawn {
+            return self.give_back(request.call);
+        }
         let context = TaskContext::of_worker(self.number, &self.aborts, request.abort);
         let begin = || self.tasks.begin(&context, request.function, request.payload, &self.limits);
         match decoding(buffer, || encoding(begin)) {
@@ -271,6 +274,25 @@ impl<'t> Worker<'t> {
             Err(NotYet::Running(future)) => {
                 self.running.add(request.call, request.abort, future);
                 Ok(())
+            }
+        }
+    }
+
+    /// Answers a call that the host has taken back. The task has not begun. LANE-39.
+    #[cold]
+    fn give_back(&mut self, call: u32) -> Result<(), Stop> {
+        say!(TRACE, SIGNALS, "gives a withdrawn call back", id = call);
+        match self.lane.respond_withdrawn(call) {
+            Ok(wake) => {
+                if wake {
+                    events::wake_host(&self.bell, &self.lane);
+                }
+                Ok(())
+            }
+            Err(SendError::Poisoned(violation)) => Err(violation.into()),
+            Err(error) => {
+                complain(&format_args!("cannot give a call back: {error}"));
+                Err(Stop::NoAnswer)
             }
         }
     }

@@ -12,6 +12,7 @@ mod messages;
 mod payloads;
 mod segment;
 mod trespass;
+mod withdraw;
 
 use crate::case::{Case, Course, Deed, Expect, Role};
 use crate::wire::{Fate, Forged};
@@ -36,6 +37,8 @@ pub fn all() -> Vec<Case> {
     cases.extend(channel::of_host());
     cases.extend(channel::of_worker());
     cases.extend(actors::all());
+    cases.extend(withdraw::of_host());
+    cases.extend(withdraw::of_worker());
     cases.extend(
         (ANSWERS..)
             .zip(messages::all())

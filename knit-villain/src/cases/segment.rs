@@ -174,7 +174,8 @@ fn headers() -> Vec<Row> {
     rows.push(("minor-7".to_owned(), "SEG-3", Expect::Carries, newer));
     let handles = Features::BUFFER_HANDLES.bits();
     // A journal is written by those who accept it, and nothing here looks at it.
-    let others = Features::FUTEX_BELLS.bits() | handles | Features::JOURNAL.bits();
+    let journal = Features::JOURNAL.or(Features::WITHDRAW).bits();
+    let others = Features::FUTEX_BELLS.bits() | handles | journal;
     let optional = vec![(field::OPTIONAL, !others)];
     rows.push(("every-optional-bit".to_owned(), "SEG-14", Expect::Carries, optional));
     let reserved = (46..63).chain([21]).map(|index| (index, u32::MAX)).collect();

@@ -123,6 +123,7 @@ impl<'p> Stage<'p> {
         }
         self.features = features;
         self.line.stamps = features & knit_proto::Features::STAMPS.bits() != 0;
+        self.line.withdraws = features & knit_proto::Features::WITHDRAW.bits() != 0;
         match lock {
             Lock::Accepted => self.line.store(self.line.mine().features, features),
             Lock::Flipped(bits) => self.line.store(self.line.mine().features, features ^ bits),

@@ -107,6 +107,8 @@ pub struct Start {
     pub lock: Lock,
     /// Descriptor 3.
     pub third: Third,
+    /// Whether a journal is wanted, and calls may be withdrawn.
+    pub withdraw: bool,
 }
 
 impl Default for Start {
@@ -121,6 +123,7 @@ impl Default for Start {
             stdin: Stdin::Segment,
             lock: Lock::Accepted,
             third: Third::Nothing,
+            withdraw: false,
         }
     }
 }
@@ -163,11 +166,15 @@ impl Start {
             Third::Nothing => Features::NONE,
             _ => Features::BUFFER_HANDLES,
         };
+        let withdraw = match self.withdraw {
+            true => Features::JOURNAL.or(Features::WITHDRAW),
+            false => Features::NONE,
+        };
         let geometry = Geometry::new(ARENA, ARENA, self.signals).expect("a geometry of lanes");
         HeaderFields {
             version: Version::CURRENT,
             required: Features::FUTEX_BELLS,
-            optional: Features::STAMPS.or(handles),
+            optional: Features::STAMPS.or(handles).or(withdraw),
             epoch: EPOCH,
             creator: CreatorId { pid: std::process::id(), start_time: 0, boot: 0 },
             kind: LaneKind::Process,

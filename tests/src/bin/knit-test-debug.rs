@@ -3,11 +3,12 @@
 //! - `work`: a pool of one does something of everything, and is dropped. Prints `done`.
 //! - `threads`: a pool of one thread answers a call.
 //! - `poison VILLAIN MARKER`: calls a worker that breaks the protocol.
+//! - `withdraw`: calls behind a long task move to another lane.
 //! - `own`: as `work`, with a `tracing` subscriber that prints `TARGET` of each event to standard output.
 //! - `late`: the same subscriber, set once the pool has started. Ends with status 1 when that cannot be.
 //! - `worker-own`: a pool of one whose workers have the subscriber.
 
-use knit_lanes::{Builder, CallError, Pool, Task, TaskContext, Tasks};
+use knit_lanes::{Balancer, Builder, CallError, Pool, Task, TaskContext, Tasks};
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing::span::{Attributes, Id, Record};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             assert_eq!(pool.call(handles.square, 3.0).wait().expect("an answer"), 9.0);
         }
         ["poison", villain, marker] => poison(villain, marker),
+        ["withdraw"] => withdraw(builder, tasks, handles),
         ["own"] => {
             set_global_default(Own).expect("nobody was before us");
             work(builder, tasks, handles);
@@ -98,6 +100,21 @@ fn work(builder: Builder, tasks: Tasks, handles: Handles) {
     for call in others {
         assert_eq!(call.wait().expect("an answer"), 4.0);
     }
+}
+
+fn withdraw(builder: Builder, tasks: Tasks, handles: Handles) {
+    let builder = builder.processes(2).balancer(Balancer::RoundRobin);
+    let pool = builder.start(tasks).expect("workers start");
+    while pool.worker_ids().len() < 2 {
+        std::thread::yield_now();
+    }
+    let [first, second] = [(); 2].map(|()| pool.call(handles.until_aborted, ()));
+    let behind: Vec<_> = (0..10).map(|_| pool.call(handles.square, 2.0)).collect();
+    second.abort();
+    for call in behind {
+        assert_eq!(call.wait().expect("an answer"), 4.0);
+    }
+    first.abort();
 }
 
 fn poison(villain: &str, marker: &str) {

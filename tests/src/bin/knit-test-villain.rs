@@ -13,7 +13,9 @@ mod channel;
 use channel::{Channel, NUMBER};
 use forge::{Forge, Memory, header, word};
 use knit_lanes::{Boot, Tasks};
-use knit_proto::{ABORT_BITS_AT, Direction, Features, LaneState, Layout, Tag, WordOffset};
+use knit_proto::{
+    ABORT_BITS_AT, Direction, Features, LaneState, Layout, SLOTS, Stage, Tag, WordOffset,
+};
 use knit_ring::{
     Doorbell, FutexBell, Mapping, Notifier, Receiver, SharedWord, Stamps, attach_segment,
 };
@@ -225,7 +227,11 @@ impl Villain {
             "arena-alignment" => {
                 self.answer(header(0, call, Tag::BYTES_ARENA.0, [4, 0, 64, 0]));
             }
-            "answer-flags" => self.answer(header(2, call, Tag::UNDEFINED.0, [0; 4])),
+            "answer-flags" => self.answer(header(4, call, Tag::UNDEFINED.0, [0; 4])),
+            "withdrawn" => self.answer(header(2, call, Tag::UNDEFINED.0, [0; 4])),
+            "withdrawn-value" => self.answer(header(2, call, Tag::NUMBER.0, [0; 4])),
+            "withdrawn-rejected" => self.answer(header(3, call, Tag::UNDEFINED.0, [0; 4])),
+            mode if mode.starts_with("withdrawn-") => self.be_withdrawn_from(mode, call),
             "answer-flags-all" => self.answer(header(u32::MAX, call, Tag::UNDEFINED.0, [0; 4])),
             "free-dead-block" => {
                 let free = self.layout.arena(Direction::Request).free();
@@ -287,6 +293,40 @@ impl Villain {
             self.answer_with_buffer(call, [number, u32::MAX, u32::MAX, start, len, 9, 9, 9]);
             call = self.next_call();
         }
+    }
+
+    /// Waits with its first call until the calls behind it are withdrawn. Keeps the journal.
+    fn be_withdrawn_from(&mut self, mode: &str, mut call: u32) {
+        self.note(call, Stage::Taken);
+        if mode != "withdrawn-runs" {
+            // As far as anybody can see it may begin with the next call now.
+            self.note(call, Stage::Done);
+        }
+        let withdrawn = word(&self.memory, self.layout.withdrawn());
+        while withdrawn.load_acquire() == 0 {
+            std::thread::yield_now();
+        }
+        if mode == "withdrawn-dies" {
+            std::process::exit(LEFT);
+        }
+        let mut answer = header(0, call, Tag::UNDEFINED.0, [0; 4]);
+        loop {
+            self.note(call, Stage::Done);
+            self.answer(answer);
+            call = self.next_call();
+            if withdrawn.load_acquire() & 1 << (call % SLOTS) == 0 {
+                // One that came when everything had been given back: not begun.
+                std::process::exit(LEFT);
+            }
+            self.note(call, Stage::Taken);
+            let flags = if mode == "withdrawn-runs" { 0 } else { 2 };
+            answer = header(flags, call, Tag::UNDEFINED.0, [0; 4]);
+        }
+    }
+
+    fn note(&self, call: u32, stage: Stage) {
+        let at = self.layout.journal().word(call % SLOTS * 4).expect("inside the journal");
+        self.store(at, stage.of_call(call));
     }
 
     /// What is odd but no violation: every call gets such an answer.

@@ -49,7 +49,7 @@ pub fn dying(ledger: &Path, seed: u64) -> ! {
     if early {
         dying.by().arm(stores % 8);
     }
-    let supported = Features::SUPPORTED;
+    let supported = Features::SUPPORTED.or(Features::WITHDRAW);
     let lane =
         WorkerLane::open_with(&dying, &layout, boot.max_payload, std::process::id(), supported);
     let mut worker = Dying { lane: lane.expect("a host"), memory, layout, ledger, boot };
@@ -86,6 +86,12 @@ impl Dying {
     fn answer(&mut self, request: Request) {
         if request.wake {
             self.wake();
+        }
+        if request.withdrawn {
+            if self.lane.respond_withdrawn(request.call).expect("the host is honest") {
+                self.wake();
+            }
+            return;
         }
         let limits = self.boot.limits();
         let argument = Vec::<u8>::decode(request.payload, &limits).expect("bytes");

@@ -35,6 +35,7 @@ pub fn refusal(json: &Json) -> (&'static str, &'static str) {
         "arena" => arena(json),
         "control" => control(json),
         "answer" => answer(json),
+        "withdrawal" => withdrawal(json),
         "channel" => channel(json),
         other => panic!("kind {other}"),
     };
@@ -193,4 +194,40 @@ fn answer(json: &Json) -> ProtocolViolation {
     let violation = host.take().unwrap_err();
     assert_eq!(host.poisoned(), Some(violation));
     violation
+}
+
+/// The worker is at call 0 when those that it is not to begin are withdrawn. It takes all calls, and the others are
+/// withdrawn after that.
+fn withdrawal(json: &Json) -> ProtocolViolation {
+    const MAX: u32 = 1024;
+    let [withdrawn, not_begun] = ["withdrawn", "not_begun"].map(|name| bits(json, name));
+    assert_eq!((withdrawn & not_begun, not_begun & 1), (not_begun, 0));
+    let features = Features::JOURNAL.or(Features::WITHDRAW);
+    let fields = HeaderFields { optional: features, ..header_fields(0, 0) };
+    let layout = knit_proto::Layout::new(fields);
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    create_segment(&memory, &fields).unwrap();
+    HostLane::announce(&memory, &layout, 1).unwrap();
+    let mut worker = WorkerLane::open_with(&memory, &layout, MAX, 2, features).unwrap();
+    let mut host = HostLane::connect(&memory, &layout, MAX).unwrap().unwrap();
+    let nothing = Payload::bare(Tag::UNDEFINED);
+    let calls: Vec<_> = (0..SLOTS).map(|_| host.submit(0, &nothing).unwrap().call).collect();
+    let of = |places: u32| -> Vec<_> {
+        calls.iter().copied().filter(|call| places >> call.place() & 1 == 1).collect()
+    };
+    let mut request = worker.take().unwrap();
+    assert_eq!(host.withdraw(&of(not_begun)), of(not_begun));
+    while request.is_some() {
+        request = worker.take().unwrap();
+    }
+    assert_eq!(host.withdraw(&of(withdrawn)), []);
+    let word_now = memory.word(layout.withdrawn()).unwrap().load_relaxed();
+    assert_eq!(word_now, withdrawn);
+    let call = word(json, "call");
+    match word(json, "word0") {
+        0 => worker.respond(call, false, &nothing).unwrap(),
+        2 => worker.respond_withdrawn(call).unwrap(),
+        other => panic!("word 0 is {other}"),
+    };
+    host.take().unwrap_err()
 }

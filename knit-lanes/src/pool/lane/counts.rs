@@ -174,6 +174,18 @@ impl Counts {
         say!(DEBUG, HOST, "goes back into the queue", call = display(CallName(call)));
     }
 
+    /// A call goes back into the queue, as the worker is at a long task and has not begun it.
+    #[cold]
+    pub(super) fn withdrawn(&mut self, lane: usize, call: &Arc<CallState>) {
+        self.numbers.withdrawn += 1;
+        say!(DEBUG, HOST, "is withdrawn", call = display(CallName(call)), lane = lane);
+    }
+
+    /// Answers that were read, and workers that followed another one.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.numbers.answers, self.numbers.restarts)
+    }
+
     #[cold]
     pub(super) fn poisoned(&mut self, lane: usize, violation: ProtocolViolation) {
         self.numbers.poisonings += 1;

@@ -68,6 +68,12 @@ impl Kept {
         }
     }
 
+    /// Of two calls the later one has the larger number; `None` when it may not be made again.
+    pub(super) fn order(&self, id: CallId) -> Option<u64> {
+        let again = &self.places[id.place()];
+        (again.retries > 0).then_some(again.order)
+    }
+
     /// What it takes to make the call again; `None` when it may not be.
     pub(super) fn take(&mut self, id: CallId) -> Option<Again> {
         let again = core::mem::replace(&mut self.places[id.place()], Again::NOTHING);

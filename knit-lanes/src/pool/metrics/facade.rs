@@ -15,7 +15,7 @@ impl Metrics {
     ///
     /// | name | labels beside `pool` | kind |
     /// | --- | --- | --- |
-    /// | `knit_calls`, `knit_answers`, `knit_rejected`, `knit_failed`, `knit_returned`, `knit_given_up` | `lane` | counter |
+    /// | `knit_calls`, `knit_answers`, `knit_rejected`, `knit_failed`, `knit_returned`, `knit_withdrawn`, `knit_given_up` | `lane` | counter |
     /// | `knit_bytes_out`, `knit_bytes_in` | `lane` | counter, bytes |
     /// | `knit_spins`, `knit_parks`, `knit_wakes`, `knit_restarts`, `knit_poisonings` | `lane` | counter |
     /// | `knit_in_flight` | `lane` | gauge |
@@ -48,6 +48,7 @@ fn emit_lane(pool: &str, lane: String, numbers: &LaneMetrics) {
         ("knit_rejected", numbers.rejected),
         ("knit_failed", numbers.failed),
         ("knit_returned", numbers.returned),
+        ("knit_withdrawn", numbers.withdrawn),
         ("knit_given_up", numbers.given_up),
         ("knit_bytes_out", numbers.bytes_out),
         ("knit_bytes_in", numbers.bytes_in),

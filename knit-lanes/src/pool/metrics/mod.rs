@@ -24,7 +24,7 @@ pub struct Metrics {
 
 /// What one lane has done, or all of them together.
 ///
-/// Every call of a lane is answered, or has failed, or has returned, or is in flight: `calls` is the sum of these four.
+/// Every call of a lane is answered, or has failed, or has returned, or was withdrawn, or is in flight: `calls` is the sum of these five.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LaneMetrics {
@@ -38,6 +38,9 @@ pub struct LaneMetrics {
     pub failed: u64,
     /// Calls that a worker which died had not begun: back in the queue, and counted again when a worker gets them.
     pub returned: u64,
+    /// Calls that were taken back from a worker which had not begun them, for a lane that was idle: back in the queue, and
+    /// counted again when a worker gets them.
+    pub withdrawn: u64,
     /// Calls that were aborted, or out of time, while a worker had them. Each counts as answered or failed later.
     pub given_up: u64,
     /// Payload bytes that went to workers: what an argument takes beside its slot header. A number of 64 bits
@@ -114,6 +117,7 @@ impl LaneMetrics {
             rejected,
             failed,
             returned,
+            withdrawn,
             given_up,
             bytes_out,
             bytes_in,
@@ -126,19 +130,20 @@ impl LaneMetrics {
             latency: _,
         } = self;
         [
-            calls, answers, rejected, failed, returned, given_up, bytes_out, bytes_in, in_flight,
-            spins, parks, wakes, restarts, poisonings,
+            calls, answers, rejected, failed, returned, withdrawn, given_up, bytes_out, bytes_in,
+            in_flight, spins, parks, wakes, restarts, poisonings,
         ]
     }
 }
 
 /// Headings of the table.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "calls",
     "answers",
     "rejected",
     "failed",
     "returned",
+    "withdrawn",
     "given up",
     "bytes out",
     "bytes in",

@@ -6,7 +6,7 @@ use super::fault;
 use serde_json::json;
 
 pub(super) fn vectors() -> Vec<VectorFile> {
-    [receiver(), sender(), arena(), answer()].concat()
+    [receiver(), sender(), arena(), answer(), withdrawal()].concat()
 }
 
 /// What the receiver has taken, what it has released, and what the sender shows it.
@@ -127,6 +127,39 @@ fn answer() -> Vec<VectorFile> {
     .map(|(words, doc, in_flight, call)| {
         let input = json!({ "in_flight": in_flight, "call": call });
         fault("unknown_call", "LANE-2").refuse("answer", words, &[], doc, input)
+    })
+    .collect()
+}
+
+/// The host's withdrawn word, the calls of those that it has found not begun, and an answer to a call in flight.
+fn withdrawal() -> Vec<VectorFile> {
+    [
+        ("nothing", "No call is withdrawn, and the answer says that one was.", 0, 0, 5, 2),
+        ("neighbour", "The calls beside it are withdrawn.", 0x50, 0x50, 5, 2),
+        ("all-others", "Every other call is withdrawn.", 0xfffe_fffe, 0xfffe_fffe, 16, 2),
+        ("last", "No call is withdrawn, and the answer is to that of the last place.", 0, 0, 31, 2),
+        ("result", "The call is withdrawn and was not begun: its result.", 0x20, 0x20, 5, 0),
+        ("result-of-last", "The same of the last place.", 0x8000_0000, 0x8000_0000, 31, 0),
+        ("result-of-many", "Every call but one is withdrawn and not begun.", !1, !1, 9, 0),
+        (
+            "result-after-others",
+            "Call 3 was begun when it was withdrawn, call 4 was not.",
+            0x18,
+            0x10,
+            4,
+            0,
+        ),
+    ]
+    .into_iter()
+    .map(|(words, doc, withdrawn, not_begun, call, word0)| {
+        let (withdrawn, not_begun) = (bits(withdrawn), bits(not_begun));
+        let input = json!({
+            "withdrawn": withdrawn,
+            "not_begun": not_begun,
+            "call": call,
+            "word0": word0,
+        });
+        fault("withdrawn", "LANE-39").refuse("withdrawal", words, &[], doc, input)
     })
     .collect()
 }

@@ -162,6 +162,7 @@ pub(super) fn message(header: &SlotHeader, inline: &[u8]) -> Value {
     let mut json = match header.word0 {
         Word0::Call { function, abort } => json!({ "function": function, "abort": abort }),
         Word0::Answer { rejected } => json!({ "rejected": rejected }),
+        Word0::Withdrawn => json!({ "withdrawn": true }),
     };
     json["call"] = header.call.into();
     json["tag"] = header.tag.0.into();
