@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) program: Program,
     pub(super) isolation: Isolation,
     pub(super) creator: CreatorId,
+    /// Held while a worker is started.
+    pub(super) starts: Mutex<()>,
     pub(super) spin: Duration,
     pub(super) retry: bool,
     pub(super) ready_timeout: Duration,
@@ -122,6 +124,7 @@ impl Shared {
             program: builder.program.clone().unwrap_or_else(Program::current),
             isolation: builder.isolation.clone(),
             creator: creator(),
+            starts: Mutex::default(),
             spin: builder.spin,
             retry: builder.retry,
             ready_timeout: builder.ready_timeout,
