@@ -1,5 +1,7 @@
 //! What the threads of a pool share: lanes, queue, settings.
 
+mod given_up;
+
 use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Wakes};
@@ -54,6 +56,8 @@ pub(super) struct Shared {
     pub(super) inline: Option<InlineLane>,
     queue: Mutex<VecDeque<Queued>>,
     seen: events::Queue,
+    /// How many calls were given up in the queue since those last left it, about.
+    given_up: AtomicUsize,
     /// Most calls in the queue.
     queue_limit: usize,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
@@ -137,6 +141,7 @@ impl Shared {
             queue_limit: builder.queue_limit,
             queue: Mutex::default(),
             seen: events::Queue::default(),
+            given_up: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             returned: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
@@ -214,6 +219,11 @@ impl Shared {
     #[cold]
     pub(super) fn enqueue(&self, call: Queued) {
         let mut queue = self.queue();
+        if queue.len() >= self.queue_limit {
+            drop(queue);
+            self.make_room();
+            queue = self.queue();
+        }
         if queue.len() >= self.queue_limit {
             drop(queue);
             self.seen.refused(&call.state);
@@ -302,7 +312,8 @@ impl Shared {
                     let error = error(false);
                     self.seen.gave_up(call, &error);
                     call.complete(Err(Box::new(error)), &mut wakes);
-                    return self.wake(wakes);
+                    self.wake(wakes);
+                    return self.gave_up_queued();
                 }
                 None => {}
             }
