@@ -28,6 +28,9 @@ pub(crate) struct CallTable {
     generations: [u32; SLOTS as usize],
 }
 
+/// After so many calls of a place their ids come again.
+const COME_AGAIN: u32 = u32::MAX / SLOTS + 1;
+
 impl CallTable {
     /// A place for one more call; `None` when 32 are in flight.
     #[inline]
@@ -47,7 +50,8 @@ impl CallTable {
         }
         self.in_flight = self.in_flight.without(place);
         let generation = &mut self.generations[place.index()];
-        *generation = generation.wrapping_add(1);
+        // Not to zero, which says that there was no call before: the id is the same.
+        *generation = generation.checked_add(1).unwrap_or(COME_AGAIN);
         Some(id)
     }
 
@@ -79,6 +83,12 @@ impl CallTable {
 
     pub(crate) fn len(&self) -> u32 {
         self.in_flight.len()
+    }
+
+    /// As if each place had had so many calls.
+    #[cfg(test)]
+    pub(crate) fn after(calls: u32) -> Self {
+        Self { in_flight: SlotMask::EMPTY, generations: [calls; SLOTS as usize] }
     }
 
     fn id(&self, place: SlotIndex) -> CallId {

@@ -362,3 +362,7 @@ pub enum LaneError {
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
 }
+
+#[cfg(test)]
+#[path = "wrap_tests.rs"]
+mod wrap_tests;

@@ -104,6 +104,7 @@ mod host_lane;
 mod isolation;
 mod journal;
 pub mod knitting;
+mod parker;
 mod peer_control;
 mod pool;
 mod process;

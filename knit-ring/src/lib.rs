@@ -64,6 +64,8 @@ mod sender;
 mod set;
 mod shared_sender;
 mod spin;
+#[cfg(all(test, feature = "mapped"))]
+mod wrap_tests;
 
 #[cfg(feature = "mapped")]
 pub use mem::{Mapping, MemfdError, inherited_descriptor};

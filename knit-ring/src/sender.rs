@@ -99,6 +99,12 @@ impl<M: SharedMemory> Sender<M> {
         self.len() == 0
     }
 
+    /// As if each slot had been published so often.
+    #[cfg(test)]
+    pub(crate) fn has_published(&mut self, times: u32) {
+        self.counts.fill(times);
+    }
+
     #[inline(always)]
     fn next_free(&mut self, claimed: SlotMask) -> Result<SlotIndex, ClaimError> {
         let usable = self.slots.all().minus(claimed);

@@ -29,6 +29,7 @@ pub mod kill_matrix;
 pub mod knitting;
 mod loom_memory;
 mod model;
+pub mod overheard;
 pub mod reference;
 mod trace;
 pub mod vector_files;

@@ -14,7 +14,9 @@ fn every_call_is_accounted_for_whenever_a_worker_dies() {
     println!("{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}", output.status);
     // Each kind of round took its part.
-    for part in ["worker, from outside", "worker, at its n-th store", "host  "] {
+    for part in
+        ["worker, from outside", "worker, at its n-th store", "host, at its n-th store", "host  "]
+    {
         assert!(text.contains(part), "no {part}");
     }
 }

@@ -130,3 +130,36 @@ fn no_call_overtakes_the_queue() {
         std::fs::remove_file(file).unwrap();
     });
 }
+
+/// A call that is given up in the queue has left it: neither its place nor its argument is kept, whatever the workers do.
+#[test]
+fn calls_that_are_given_up_in_the_queue_make_room() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(1).queue_limit(100));
+        let gate = Gate::new();
+        let long = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        let with_worker: Vec<_> = (0..31).map(|_| pool.call(remote.square, 2.0)).collect();
+        let kept: Vec<_> = (0..30).map(|_| pool.call(remote.square, 3.0)).collect();
+        for _ in 0..50 {
+            let given_up: Vec<_> = (0..70).map(|_| pool.call(remote.square, 4.0)).collect();
+            for call in given_up {
+                assert!(!call.is_done(), "there is room");
+                call.abort();
+                let outcome = call.wait();
+                assert!(
+                    matches!(outcome, Err(CallError::Aborted { may_have_run: false })),
+                    "{outcome:?}"
+                );
+            }
+            // As many as wait, and once more as many that leave together.
+            assert!(pool.metrics().queue.depth <= 200);
+        }
+        drop(held);
+        long.wait().unwrap();
+        with_worker.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), 4.0));
+        kept.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), 9.0));
+        until("nothing is left", || pool.in_flight() == 0);
+        assert_eq!(pool.metrics().queue.depth, 0);
+    });
+}

@@ -82,7 +82,10 @@ impl Wakes {
         }
         for waker in self.wakers {
             // A waker is somebody else's code: its panic must not take a thread of the pool along.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                // Its own drop may panic again, outside of any net.
+                core::mem::forget(panic);
+            }
         }
     }
 }
@@ -230,18 +233,33 @@ impl CallState {
         if self.is_done() {
             return None;
         }
-        match &mut inner.waker {
-            Some(left) => left.clone_from(waker),
-            none => *none = Some(waker.clone()),
+        if inner.waker.as_ref().is_some_and(|left| left.will_wake(waker)) {
+            return Some(self.leave_unattended(&mut inner));
         }
-        Some(self.leave_unattended(&mut inner))
+        drop(inner);
+        // Cloned and dropped while no lock is held: a waker may run any code, and use this very pool.
+        let mut waker = Some(waker.clone());
+        let mut inner = self.lock();
+        if self.is_done() {
+            drop(inner);
+            return None;
+        }
+        core::mem::swap(&mut inner.waker, &mut waker);
+        let unattended = self.leave_unattended(&mut inner);
+        drop(inner);
+        drop(waker);
+        Some(unattended)
     }
 
     /// The handle is gone: nobody wants the outcome. Returns whether the call has become unattended.
     fn abandon(&self) -> bool {
         let mut inner = self.lock();
-        inner.waker = None;
-        inner.outcome.is_none() && self.leave_unattended(&mut inner)
+        let waker = inner.waker.take();
+        let unattended = inner.outcome.is_none() && self.leave_unattended(&mut inner);
+        drop(inner);
+        // As above.
+        drop(waker);
+        unattended
     }
 
     fn leave_unattended(&self, inner: &mut Inner) -> bool {

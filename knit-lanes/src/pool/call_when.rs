@@ -3,16 +3,14 @@
 use super::call::Call;
 use super::{CallAsync, Pool};
 use crate::error::CallError;
+use crate::parker::Parker;
 use crate::tasks::Task;
 use core::error::Error;
 use core::fmt;
 use core::future::Future;
 use core::pin::{Pin, pin};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use knit_codec::{Decode, Encode};
-use std::sync::Arc;
-use std::task::Wake;
-use std::thread::Thread;
 
 /// A call that is made as soon as its argument is there: a future, and [`CallWhen::wait`] blocks.
 ///
@@ -60,10 +58,10 @@ where
     ///
     /// Why there is no value; [`CallError::Input`] when there is no argument.
     pub fn wait(mut self) -> Result<Out, CallError> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut context = Context::from_waker(&waker);
+        let parker = Parker::new();
+        let mut context = Context::from_waker(parker.waker());
         while self.poll_call(&mut context)?.is_pending() {
-            std::thread::park();
+            parker.park();
         }
         match core::mem::replace(&mut self.state, State::Over) {
             State::Call(call) => call.wait(),
@@ -123,13 +121,5 @@ impl<F, In, Out> fmt::Debug for CallWhen<'_, F, In, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let made = matches!(self.state, State::Call(_));
         f.debug_struct("CallWhen").field("made", &made).finish_non_exhaustive()
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

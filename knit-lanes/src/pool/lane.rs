@@ -396,6 +396,7 @@ impl Core {
             Ok(submitted) => {
                 if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);
+                    self.counts.gave();
                 }
                 self.counts.handed(lane, submitted, call.function, call.parcel, call.state);
                 let state = Arc::clone(call.state);

@@ -2,17 +2,14 @@
 
 use super::{Call, Pool};
 use crate::error::CallError;
+use crate::parker::Parker;
 use crate::tasks::Task;
 use core::fmt;
 use core::iter::Fuse;
-use core::task::Waker;
 use knit_codec::{Decode, Encode};
 use knit_proto::SLOTS;
 use knit_ring::Relax;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::task::Wake;
-use std::thread::Thread;
 use std::time::Instant;
 
 /// The outcomes of one task for many arguments, in the order of the arguments. Made by [`Pool::map`].
@@ -175,20 +172,14 @@ impl<I, In, Out: Decode> Unordered<'_, I, In, Out> {
     /// Sleeps until a call is done.
     #[cold]
     fn sleep(&mut self) -> usize {
-        struct Unpark(Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let parker = Parker::new();
         loop {
             for (at, (_, call)) in self.calls.iter_mut().enumerate() {
-                if call.is_done_or_wakes(&waker) {
+                if call.is_done_or_wakes(parker.waker()) {
                     return at;
                 }
             }
-            std::thread::park();
+            parker.park();
         }
     }
 }

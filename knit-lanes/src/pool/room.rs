@@ -140,6 +140,15 @@ impl Line {
         self.note(&inner);
     }
 
+    /// As [`Self::remove`], for a call of the queue that may stand in the line.
+    pub(super) fn forget(&self, call: &Arc<CallState>) {
+        if self.len() != 0
+            && let Some(number) = self.number_of(call)
+        {
+            self.remove(number);
+        }
+    }
+
     fn note(&self, inner: &Inner) {
         let first = inner.callers.front().map_or(inner.next, |(number, _)| *number);
         self.first.store(first, Ordering::Release);

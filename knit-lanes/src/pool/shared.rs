@@ -1,5 +1,7 @@
 //! What the threads of a pool share: lanes, queue, settings.
 
+mod given_up;
+
 use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Wakes};
@@ -42,6 +44,8 @@ pub(super) struct Shared {
     pub(super) program: Program,
     pub(super) isolation: Isolation,
     pub(super) creator: CreatorId,
+    /// Held while a worker is started.
+    pub(super) starts: Mutex<()>,
     pub(super) spin: Duration,
     pub(super) retry: bool,
     pub(super) restart: Restart,
@@ -57,6 +61,8 @@ pub(super) struct Shared {
     seen: events::Queue,
     /// Who waits for room in the queue.
     pub(super) line: Line,
+    /// How many calls were given up in the queue since those last left it, about.
+    given_up: AtomicUsize,
     /// Calls that no lane has: those in the queue, and one that is just being offered to a lane.
     queued: AtomicUsize,
     /// How often a call came back from a lane whose worker had died.
@@ -125,6 +131,7 @@ impl Shared {
             program: builder.program.clone().unwrap_or_else(Program::current),
             isolation: builder.isolation.clone(),
             creator: creator(),
+            starts: Mutex::default(),
             spin: builder.spin,
             retry: builder.retry,
             restart: builder.restart,
@@ -138,6 +145,7 @@ impl Shared {
             line: Line::new(builder.queue_policy, builder.queue_limit),
             queue: Mutex::default(),
             seen: events::Queue::default(),
+            given_up: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             returned: AtomicUsize::new(0),
             moved: AtomicUsize::new(0),
@@ -216,7 +224,13 @@ impl Shared {
     pub(super) fn enqueue(&self, call: Queued) {
         let mut queue = self.queue();
         // Counted first: the count may be too high for a moment, never too low.
-        let entered = self.line.enter(queue.len(), &self.queued, &call.state);
+        let mut entered = self.line.enter(queue.len(), &self.queued, &call.state);
+        if entered == Entered::Refused {
+            drop(queue);
+            self.make_room();
+            queue = self.queue();
+            entered = self.line.enter(queue.len(), &self.queued, &call.state);
+        }
         if entered == Entered::Refused {
             drop(queue);
             self.seen.refused(&call.state);
@@ -311,7 +325,8 @@ impl Shared {
                     let error = error(false);
                     self.seen.gave_up(call, &error);
                     call.complete(Err(Box::new(error)), &mut wakes);
-                    return self.wake(wakes);
+                    self.wake(wakes);
+                    return self.gave_up_queued();
                 }
                 None => {}
             }

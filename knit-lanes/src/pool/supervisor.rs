@@ -11,6 +11,7 @@ use crate::process::WorkerExit;
 use crate::{Boot, HostLane};
 use knit_proto::{ExtensionBytes, Features, HeaderFields, Version};
 use knit_ring::{Mapping, SegmentError, create_segment};
+use std::sync::PoisonError;
 use std::time::Instant;
 use tracing::field::display;
 
@@ -111,9 +112,13 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
     let boot = Boot::new(epoch, lane.index, &shared.limits, spin, shared.names.clone())
         .with_max_buffers(shared.max_buffers)
         .with_new_privileges(shared.isolation.new_privileges);
+    // One at a time: until a new process runs its program it has all descriptors of this one, and would hold the other
+    // worker's end of its channel open.
+    let one_at_a_time = shared.starts.lock().unwrap_or_else(PoisonError::into_inner);
     let (link, channel) = Link::pair(shared.max_buffers)
         .map_err(|errno| StartError::system("make the control channel")(errno.into()))?;
     let mut worker = Incarnation::start(shared, lane.kind, &memory, boot, channel)?;
+    drop(one_at_a_time);
     let (pid, ender) = (worker.process_id(), worker.ender());
     lane.turn.replace(waiter, epoch);
     lane.started(memory, layout, link, pid, ender.clone());

@@ -2,6 +2,7 @@
 
 use super::{Memory, Parcel, encoding};
 use crate::TaskFailure;
+use crate::parker::Parker;
 use crate::tasks::Outcome;
 use core::future::Future;
 use core::pin::Pin;
@@ -13,7 +14,6 @@ use knit_ring::{AbortReceiver, FutexPair};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Wake;
-use std::thread::Thread;
 
 /// A task that has begun. It stays on the thread on which it began.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome>>>;
@@ -206,24 +206,16 @@ fn drop_caught(future: Running) {
 
 /// Runs a task to its end on the calling thread, which sleeps while there is nothing to do.
 pub(crate) fn block_on(mut future: Running) -> Outcome {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
+    let parker = Parker::new();
+    let mut context = Context::from_waker(parker.waker());
     let outcome = loop {
         match poll_caught(&mut future, &mut context) {
             Poll::Ready(outcome) => break outcome,
-            Poll::Pending => std::thread::park(),
+            Poll::Pending => parker.park(),
         }
     };
     drop_caught(future);
     outcome
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
 }
 
 fn failure(failure: TaskFailure, text: &str) -> Box<(TaskFailure, ErrorValue)> {

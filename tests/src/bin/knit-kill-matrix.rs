@@ -2,13 +2,15 @@
 //! says of each call against what the tasks wrote down.
 //!
 //! `knit-kill-matrix [--kills N] [--seed S] [--dir PATH]`: 1000 kills, seed 1, ledgers in the directory for temporary
-//! files. Ends with status 1 when anything was wrong. Its other arguments are for itself: it is its own host and worker.
+//! files. With `--every-host-store` a host ends itself at each of its stores and in each way, with `--stop 30` a worker and a host
+//! are stopped for so many seconds and must go on. Ends with status 1 when anything was wrong. Its other arguments are for itself: it is its own host and worker.
 
 use knit_tests::kill_matrix::report::Report;
-use knit_tests::kill_matrix::{Plan, Random, host, round, worker};
+use knit_tests::kill_matrix::{Plan, Random, host, round, steps, stopped, worker};
+use knit_tests::overheard::Overheard;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Kills between two lines of progress.
 const PROGRESS: u32 = 500;
@@ -23,10 +25,16 @@ fn main() -> ExitCode {
         ["host", ledger, seed, end] => {
             host::serve(Path::new(ledger), number(seed), end.parse().expect("a number"))
         }
+        ["steps", ledger, stores, way] => {
+            let way = steps::WAYS[number(way) as usize];
+            steps::serve(Path::new(ledger), number(stores), way)
+        }
         _ => match plan(&words) {
             Some(plan) => run(&plan),
             None => {
-                eprintln!("usage: knit-kill-matrix [--kills N] [--seed S] [--dir PATH]");
+                eprintln!(
+                    "usage: knit-kill-matrix [--kills N | --every-host-store | --stop SECONDS] [--seed S] [--dir PATH]"
+                );
                 ExitCode::from(2)
             }
         },
@@ -34,12 +42,16 @@ fn main() -> ExitCode {
 }
 
 fn plan(words: &[&str]) -> Option<Plan> {
-    let mut plan = Plan { kills: 1000, seed: 1, directory: std::env::temp_dir() };
-    for pair in words.chunks(2) {
-        match *pair {
-            ["--kills", kills] => plan.kills = kills.parse().ok()?,
-            ["--seed", seed] => plan.seed = seed.parse().ok()?,
-            ["--dir", path] => plan.directory = PathBuf::from(path),
+    let directory = std::env::temp_dir();
+    let mut plan = Plan { kills: 1000, seed: 1, directory, every_host_store: false, stop: None };
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "--kills" => plan.kills = words.next()?.parse().ok()?,
+            "--seed" => plan.seed = words.next()?.parse().ok()?,
+            "--dir" => plan.directory = PathBuf::from(words.next()?),
+            "--every-host-store" => plan.every_host_store = true,
+            "--stop" => plan.stop = Some(words.next()?.parse().ok()?),
             _ => return None,
         }
     }
@@ -48,17 +60,52 @@ fn plan(words: &[&str]) -> Option<Plan> {
 
 fn run(plan: &Plan) -> ExitCode {
     let since = Instant::now();
-    let mut random = Random::new(plan.seed);
+    let overheard = Overheard::listen();
     let mut report = Report::default();
+    let rounds = match plan {
+        Plan { stop: Some(seconds), .. } => {
+            stopped::run(plan, &mut report, &overheard, Duration::from_secs(*seconds))
+        }
+        Plan { every_host_store: true, .. } => every_host_store(plan, &mut report),
+        _ => kills(plan, &mut report, &overheard, since),
+    };
+    report.unsure = overheard.count("the worker may live on");
+    println!("{report}, {rounds} rounds in {:.1?}", since.elapsed());
+    if report.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn every_host_store(plan: &Plan, report: &mut Report) -> u64 {
+    let stores = steps::count(plan).unwrap_or_else(|error| {
+        report.wrong.push(error);
+        0
+    });
+    println!("a host makes {stores} stores");
+    for store in 0..stores {
+        for way in steps::WAYS {
+            if report.wrong.is_empty() {
+                steps::run(plan, report, store, way, stores);
+            }
+        }
+    }
+    stores
+}
+
+fn kills(plan: &Plan, report: &mut Report, overheard: &Overheard, since: Instant) -> u64 {
+    let mut random = Random::new(plan.seed);
     let mut rounds = 0;
     let mut told = 0;
     println!("{} kills, seed {}", plan.kills, plan.seed);
+    let host_stores = steps::count(plan).map_err(|error| report.wrong.push(error)).unwrap_or(1);
     while report.killed() < plan.kills && report.wrong.is_empty() {
         let seed = random.next() >> 16;
         match rounds % 6 {
-            0..=2 => round::run(plan, &mut report, seed, false),
-            3 | 4 => round::run(plan, &mut report, seed, true),
-            _ => (0..2).for_each(|n| host::run(plan, &mut report, seed + n)),
+            0..=2 => round::run(plan, report, overheard, seed, false),
+            3 | 4 => round::run(plan, report, overheard, seed, true),
+            _ => {
+                (0..2).for_each(|n| host::run(plan, report, seed + n));
+                let store = random.next() % host_stores;
+                steps::run(plan, report, store, random.pick(&steps::WAYS), host_stores);
+            }
         }
         rounds += 1;
         if report.killed() / PROGRESS > told {
@@ -66,6 +113,5 @@ fn run(plan: &Plan) -> ExitCode {
             println!("{} kills after {:.0?}", report.killed(), since.elapsed());
         }
     }
-    println!("{report}, {rounds} rounds in {:.1?}", since.elapsed());
-    if report.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    rounds
 }

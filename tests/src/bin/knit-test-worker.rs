@@ -24,10 +24,19 @@ fn main() -> ExitCode {
     buffers(&mut tasks);
     ends(&mut tasks);
     raw(&mut tasks);
+    if std::env::args().any(|argument| argument == "hung-up") {
+        tasks.warm_up(hang_up);
+    }
     tasks.serve_if_worker();
     knit_lanes::knitting::serve_if_worker(&tasks);
     eprintln!("knit-test-worker: not started as a worker");
     ExitCode::from(2)
+}
+
+/// Ends its control channel, and says that it is ready all the same.
+fn hang_up() -> Result<(), std::io::Error> {
+    let channel = knit_ring::inherited_descriptor(3)?;
+    Ok(rustix::net::shutdown(channel, rustix::net::Shutdown::Both)?)
 }
 
 /// Tasks that return a value.

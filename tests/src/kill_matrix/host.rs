@@ -8,7 +8,7 @@ use super::round::until;
 use super::{Plan, Random, Way};
 use rustix::process::{Pid, Signal};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
@@ -63,10 +63,12 @@ pub fn run(plan: &Plan, report: &mut Report, seed: u64) {
     let _ = std::fs::remove_file(path);
 }
 
-fn end(path: &Path, seed: u64) -> Result<Way, String> {
-    let mut random = Random::new(seed);
-    let way = random.pick(&[Way::Kill, Way::Stop, Way::Abort, Way::Terminate, Way::Exit]);
-    let own_end = if way == Way::Exit { random.below(300) } else { u32::MAX };
+/// Starts a host that makes calls.
+///
+/// # Errors
+///
+/// The system refuses.
+pub fn start(path: &Path, seed: u64, own_end: u32) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     // What a host says while it is ended is its own business.
     let host = Command::new(program)
@@ -75,7 +77,14 @@ fn end(path: &Path, seed: u64) -> Result<Way, String> {
         .args([seed.to_string(), own_end.to_string()])
         .stderr(Stdio::null())
         .spawn();
-    let mut host = host.map_err(|error| error.to_string())?;
+    host.map_err(|error| error.to_string())
+}
+
+fn end(path: &Path, seed: u64) -> Result<Way, String> {
+    let mut random = Random::new(seed);
+    let way = random.pick(&[Way::Kill, Way::Stop, Way::Abort, Way::Terminate, Way::Exit]);
+    let own_end = if way == Way::Exit { random.below(300) } else { u32::MAX };
+    let mut host = start(path, seed, own_end)?;
     let pid = Pid::from_child(&host);
     let outcome = (|| {
         if own_end != u32::MAX {
@@ -105,7 +114,7 @@ fn end(path: &Path, seed: u64) -> Result<Way, String> {
 }
 
 /// What the dead host had been told is true, and no task ran twice.
-fn settle(report: &mut Report, seed: u64, truth: &Truth) {
+pub(super) fn settle(report: &mut Report, seed: u64, truth: &Truth) {
     let wrong = report.wrong.len();
     for call in truth.calls.keys() {
         let told = [Outcome::Finished(0), Outcome::NotRun, Outcome::MayHaveRun];

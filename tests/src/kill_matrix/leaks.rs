@@ -92,6 +92,12 @@ pub fn is_gone(pid: u32) -> bool {
     matches!(field(pid, 0).as_deref(), None | Some("Z" | "X"))
 }
 
+/// Whether the process is stopped.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    field(pid, 0).as_deref() == Some("T")
+}
+
 fn parent(pid: u32) -> Option<u32> {
     field(pid, 1)?.parse().ok()
 }

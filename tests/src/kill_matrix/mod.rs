@@ -1,12 +1,13 @@
 //! The kill matrix: hosts and workers die in every way and at every step of a call, under load, and what the
 //! pool says of each call is held against what the tasks themselves wrote down.
 //!
-//! `knit-kill-matrix` is the program; it is its own host and its own worker. Three kinds of rounds:
+//! `knit-kill-matrix` is the program; it is its own host and its own worker. Four kinds of rounds:
 //!
 //! - *outside*: the workers of the crate, ended by signals at random times ([`round`]);
 //! - *inside*: a worker over [intercepted](crate::Intercepted) memory that ends itself instead of its n-th store
 //!   ([`worker`]);
-//! - *host*: a host in a process of its own, which is ended with all its calls under way ([`host`]).
+//! - *host*: a host in a process of its own, which is ended with all its calls under way ([`host`]);
+//! - *steps*: a host over intercepted memory that ends itself instead of its n-th store ([`steps`]).
 //!
 //! After each round nothing may be left ([`leaks`]).
 
@@ -16,6 +17,8 @@ pub mod ledger;
 pub mod load;
 pub mod report;
 pub mod round;
+pub mod steps;
+pub mod stopped;
 pub mod worker;
 
 use std::path::PathBuf;
@@ -33,6 +36,10 @@ pub struct Plan {
     pub seed: u64,
     /// Directory for the ledgers.
     pub directory: PathBuf,
+    /// Instead of a number of kills: a host ends itself at each of its stores, in each way.
+    pub every_host_store: bool,
+    /// Instead of kills: processes are stopped for so many seconds, and go on.
+    pub stop: Option<u64>,
 }
 
 /// How a process is ended.

@@ -26,6 +26,12 @@ pub struct Report {
     pub failed: Vec<Duration>,
     /// From the end of a worker to the first answer of its successor.
     pub answered: Vec<Duration>,
+    /// From the end of a worker until its supervisor had noticed it and said so.
+    pub noticed: Vec<Duration>,
+    /// From the end of a host at its n-th store until its worker was gone.
+    pub orphaned: Vec<Duration>,
+    /// Deaths that were believed only when the wait for the hang-up of the channel was over.
+    pub unsure: usize,
     /// What should not have been.
     pub wrong: Vec<String>,
 }
@@ -91,9 +97,14 @@ impl fmt::Display for Report {
         }
         writeln!(f, "recovery after the first death of a lane, from outside")?;
         for (what, times) in [
+            ("until the pool has noticed", &self.noticed),
             ("until the last call has failed", &self.failed),
             ("until the new worker's first answer", &self.answered),
+            ("from a host's end to its worker's", &self.orphaned),
         ] {
+            if times.is_empty() {
+                continue;
+            }
             let mut times = times.clone();
             times.sort_unstable();
             let at = |part: f64| {
@@ -110,6 +121,7 @@ impl fmt::Display for Report {
                 at(1.0)
             )?;
         }
+        writeln!(f, "{} deaths believed only after the wait for the channel", self.unsure)?;
         for wrong in self.wrong.iter().take(20) {
             writeln!(f, "WRONG: {wrong}")?;
         }

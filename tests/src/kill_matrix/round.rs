@@ -5,6 +5,7 @@ use super::ledger::Truth;
 use super::load::{Load, Outcome, builder, tasks};
 use super::report::Report;
 use super::{DEADLINE, Plan, Random, Way};
+use crate::overheard::Overheard;
 use knit_lanes::Pool;
 use rustix::process::{Pid, Signal};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ struct Seen {
 }
 
 /// One pool of steady workers that are ended from outside (`dying` false), or of workers that end themselves.
-pub fn run(plan: &Plan, report: &mut Report, seed: u64, dying: bool) {
+pub fn run(plan: &Plan, report: &mut Report, overheard: &Overheard, seed: u64, dying: bool) {
     let before = Holdings::now();
     let path = plan.directory.join(format!("ledger-{}-{seed}", std::process::id()));
     let role = if dying { "dying" } else { "steady" };
@@ -58,7 +59,7 @@ pub fn run(plan: &Plan, report: &mut Report, seed: u64, dying: bool) {
             let starts = || Truth::read(&path).map_or(0, |truth| truth.starts);
             until("workers end themselves", || starts() >= 2 + KILLS)
         } else {
-            kill_workers(&pool, &seen, report, seed)
+            kill_workers(&pool, &seen, report, overheard, seed)
         };
         over.store(1, Ordering::Relaxed);
         if let Err(error) = done {
@@ -117,6 +118,7 @@ fn kill_workers(
     pool: &Pool,
     seen: &Mutex<Seen>,
     report: &mut Report,
+    overheard: &Overheard,
     seed: u64,
 ) -> Result<(), String> {
     let mut random = Random::new(seed);
@@ -153,6 +155,7 @@ fn kill_workers(
             let after = |at: Option<Instant>| at.and_then(|at| at.checked_duration_since(since));
             report.failed.extend(after(seen.failed));
             report.answered.extend(after(answered));
+            report.noticed.extend(after(overheard.first_after(since, "worker died")));
         }
     }
     Ok(())

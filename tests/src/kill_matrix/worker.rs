@@ -2,6 +2,7 @@
 
 use super::ledger::{Event, Ledger};
 use super::load::{MARK, mark};
+use super::steps::end_or_stop;
 use super::{Random, Way};
 use crate::{Intercept, Intercepted, Order};
 use knit_codec::Payload;
@@ -41,7 +42,7 @@ pub fn dying(ledger: &Path, seed: u64) -> ! {
     let stores = u64::from(random.below(400));
     // Now and then before it is ready; the pool does not start when its first worker does not.
     let early = boot.epoch > 1 && random.below(8) == 0;
-    let end = End { left: AtomicU64::new(UNARMED), way: random.pick(&Way::INSIDE) };
+    let end = End::new(random.pick(&Way::INSIDE));
     let file = rustix::stdio::stdin().try_clone_to_owned().expect("a descriptor");
     let memory = Mapping::attach(file).expect("a sealed memfd");
     let layout = attach_segment(&memory).expect("a segment");
@@ -124,8 +125,9 @@ impl Dying {
 
 /// Lets some stores happen, and ends the process instead of the next one.
 #[derive(Debug)]
-struct End {
+pub struct End {
     left: AtomicU64,
+    count: AtomicU64,
     way: Way,
 }
 
@@ -133,16 +135,30 @@ struct End {
 const UNARMED: u64 = u64::MAX;
 
 impl End {
-    fn arm(&self, stores: u64) {
+    /// Not before it is armed.
+    #[must_use]
+    pub fn new(way: Way) -> Self {
+        Self { left: AtomicU64::new(UNARMED), count: AtomicU64::new(0), way }
+    }
+
+    /// How many stores there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// So many more stores happen; [`u64::MAX`]: all.
+    pub fn arm(&self, stores: u64) {
         self.left.store(stores, Ordering::Relaxed);
     }
 }
 
 impl Intercept for End {
     fn store(&self, _: u32, _: u32, _: Order) -> bool {
+        self.count.fetch_add(1, Ordering::Relaxed);
         match self.left.load(Ordering::Relaxed) {
             UNARMED => {}
-            0 => end(self.way),
+            0 => end_or_stop(self.way),
             left => self.left.store(left - 1, Ordering::Relaxed),
         }
         true

@@ -1,11 +1,12 @@
 //! The control channel of a lane, as the pool uses it.
 
-use super::{Core, Memory, Offered, Phase, refused};
+use super::{Core, MOST_DEATHS, Memory, Offered, Phase, refused};
 use crate::buffer::context::Parcel;
 use crate::buffer::link::Link;
 use crate::pool::call::{CallState, Wakes};
 use crate::pool::shared::Shared;
 use crate::{GiveError, HostLane, ProtocolViolation, SendError};
+use core::time::Duration;
 use knit_codec::Payload;
 use knit_ring::{Doorbell, FutexBell};
 use std::sync::Arc;
@@ -41,6 +42,17 @@ impl Core {
         call: &Arc<CallState>,
         wakes: &mut Wakes,
     ) -> Offered {
+        if error == SendError::Buffer(GiveError::Closed)
+            && self.has_hung_up()
+            && self.counts.found_closed() <= MOST_DEATHS
+        {
+            // A process that has ended, which its supervisor is about to notice; or it is of no use any more. The call was
+            // not published, whether it may be made again or not. A thread closes its end when it ends.
+            if let Some((Some(_), ender)) = &self.worker {
+                ender.end();
+            }
+            return Offered::Declined;
+        }
         if error != SendError::Full {
             call.complete(Err(Box::new(refused(error))), wakes);
             return Offered::Taken;
@@ -55,6 +67,13 @@ impl Core {
         }
         self.drain(lane, shared, wakes);
         Offered::Declined
+    }
+}
+
+impl Core {
+    /// Whether nobody has the worker's end of the channel any more.
+    fn has_hung_up(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.hangs_up_within(Duration::ZERO))
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) struct Counts {
     times: Option<Box<Times>>,
     /// Whether there was a worker before.
     has_started: bool,
+    /// Workers in a row that had no channel any more when they should have been given a buffer.
+    closed: u8,
+    /// Whether this worker is one of them.
+    is_closed: bool,
 }
 
 /// When calls were handed to the worker, and how long they took.
@@ -198,8 +202,24 @@ impl Counts {
         );
     }
 
+    /// The worker has no channel any more. How many in a row were like that.
+    #[cold]
+    pub(super) fn found_closed(&mut self) -> u8 {
+        if !core::mem::replace(&mut self.is_closed, true) {
+            self.closed = self.closed.saturating_add(1);
+        }
+        self.closed
+    }
+
+    /// The worker was given a buffer.
+    #[cold]
+    pub(super) fn gave(&mut self) {
+        self.closed = 0;
+    }
+
     /// A worker has started.
     pub(super) fn started(&mut self, lane: usize, epoch: u32, pid: Option<u32>) {
+        self.is_closed = false;
         self.numbers.restarts += u64::from(core::mem::replace(&mut self.has_started, true));
         match pid {
             Some(pid) => {
