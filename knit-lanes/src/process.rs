@@ -7,6 +7,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use core::fmt;
 use core::time::Duration;
 use knit_proto::CreatorId;
+use knit_ring::Origin;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -97,24 +98,31 @@ impl Program {
 pub(crate) struct Process {
     child: Child,
     handle: Arc<OwnedFd>,
+    origin: Origin,
 }
 
 /// Something to end a process with, from any thread and at any time: does nothing when the process
 /// has ended, whoever has its id now.
 #[derive(Clone, Debug)]
-pub(crate) struct Killer(Arc<OwnedFd>);
+pub(crate) struct Killer {
+    handle: Arc<OwnedFd>,
+    /// The process whose worker it is: a child of it has the handle too.
+    origin: Origin,
+}
 
 impl Killer {
     pub(crate) fn kill(&self) {
-        // The only error that can occur is that the process has ended already.
-        let _ = pidfd_send_signal(&*self.0, Signal::KILL);
+        if self.origin.is_here() {
+            // The only error that can occur is that the process has ended already.
+            let _ = pidfd_send_signal(&*self.handle, Signal::KILL);
+        }
     }
 }
 
 impl Process {
     fn watch(mut child: Child) -> Result<Self, StartError> {
         match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(handle) => Ok(Self { child, handle: Arc::new(handle) }),
+            Ok(handle) => Ok(Self { child, handle: Arc::new(handle), origin: Origin::here() }),
             Err(errno) => {
                 // Without this error the id is still the child's: it is not reaped yet.
                 if errno != Errno::SRCH {
@@ -131,7 +139,7 @@ impl Process {
     }
 
     pub(crate) fn killer(&self) -> Killer {
-        Killer(Arc::clone(&self.handle))
+        Killer { handle: Arc::clone(&self.handle), origin: self.origin }
     }
 
     /// Waits until the process has ended and reaps it; `None` when `timeout` has passed before.
@@ -166,6 +174,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if !self.origin.is_here() {
+            return;
+        }
         // Ends and reaps a child whose supervisor unwound; does nothing when `wait` saw the end.
         self.killer().kill();
         let _ = self.child.wait();

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
-use knit_ring::FutexPair;
+use knit_ring::{FutexPair, Origin};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -29,6 +29,8 @@ const GRACE: Duration = Duration::from_micros(200);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) lanes: Vec<Lane>,
+    /// The process whose pool it is: no other one may touch it.
+    pub(super) origin: Origin,
     pub(super) names: Vec<String>,
     /// What worker threads serve.
     pub(super) tasks: Arc<Tasks>,
@@ -112,6 +114,7 @@ impl Shared {
         let alive = lanes.len();
         Ok(Self {
             lanes,
+            origin: Origin::here(),
             names,
             table: tasks.table(),
             tasks: Arc::new(tasks),

@@ -1,6 +1,7 @@
 //! Threads that wait for a call: they poll their lane, then sleep on its bell or behind whoever does.
 
 use super::call::{CallState, Outcome, Sleeper};
+use super::forked::forked;
 use super::lane::Lane;
 use super::shared::Shared;
 use core::time::Duration;
@@ -13,10 +14,15 @@ impl Shared {
     /// deadline, or when somebody took the outcome before.
     #[inline]
     pub(super) fn wait(&self, call: &Arc<CallState>, deadline: Option<Instant>) -> Option<Outcome> {
+        if !self.origin.is_here() {
+            return Some(forked());
+        }
         let mut relax = Relax::new();
         let mut spin = Spin::new(self.spin.min(remaining(deadline).unwrap_or(Duration::MAX)));
         while !call.is_done() {
-            self.run_inline();
+            if self.run_inline() {
+                return Some(forked());
+            }
             match call.lane() {
                 Some(lane) if call.is_unwatched() => {
                     if let Some(outcome) = self.lanes[lane].glance_for(self, call, &mut relax) {

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
     buffers(&mut tasks);
     ends(&mut tasks);
     raw(&mut tasks);
+    // A child that comes back from its task.
+    tasks.add("fork", |(): ()| knit_tests::fork::and_come_back());
     tasks.serve_if_worker();
     knit_lanes::knitting::serve_if_worker(&tasks);
     eprintln!("knit-test-worker: not started as a worker");

@@ -62,6 +62,8 @@ pub struct Remote {
     pub forget: Task<(), ()>,
     /// Descriptors of the worker, and its mappings of memfds.
     pub resources: Task<(), Vec<i32>>,
+    /// Forks; the child comes back from the task too. Returns the status with which it ended.
+    pub fork: Task<(), i32>,
     /// A task that the worker does not have.
     pub missing: Task<f64, f64>,
 }
@@ -108,6 +110,7 @@ pub fn tasks() -> (Tasks, Remote) {
         kept: tasks.declare("kept"),
         forget: tasks.declare("forget"),
         resources: tasks.declare("resources"),
+        fork: tasks.declare("fork"),
         missing: tasks.declare("missing"),
     };
     (tasks, remote)
