@@ -73,15 +73,17 @@ impl Program {
         let segment = segment
             .try_clone_to_owned()
             .map_err(StartError::system("duplicate the segment's descriptor"))?;
-        let channel = FdMapping { parent_fd: channel, child_fd: CHANNEL_FD };
+        let mut descriptors = isolation.descriptors()?;
+        descriptors.push(FdMapping { parent_fd: channel, child_fd: CHANNEL_FD });
         let mut command = Command::new(&self.path);
+        // First: what comes after it is meant for the worker.
         isolation.apply(&mut command)?;
         let child = command
             .args(&self.arguments)
             .env(BOOT_ENV, boot.to_json()?)
             .stdin(Stdio::from(segment))
-            .fd_mappings(vec![channel])
-            .unwrap_or_else(|_| unreachable!("one descriptor collides with no other"))
+            .fd_mappings(descriptors)
+            .unwrap_or_else(|_| unreachable!("`Isolation` has each number once, and from 4 on"))
             .spawn()
             .map_err(|error| StartError::Spawn {
                 program: self.path.display().to_string(),
