@@ -105,6 +105,7 @@ mod host_lane;
 mod isolation;
 mod journal;
 pub mod knitting;
+pub mod named;
 mod peer_control;
 mod pool;
 mod process;

@@ -19,6 +19,7 @@ use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
 use knit_ring::{FutexPair, Origin};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) max_buffers: u32,
     pub(super) program: Program,
     pub(super) isolation: Isolation,
+    pub(super) named_lanes: Option<PathBuf>,
     pub(super) creator: CreatorId,
     pub(super) spin: Duration,
     pub(super) retry: bool,
@@ -124,6 +126,7 @@ impl Shared {
             max_buffers: builder.max_buffers,
             program: builder.program.clone().unwrap_or_else(Program::current),
             isolation: builder.isolation.clone(),
+            named_lanes: builder.named_lanes.clone(),
             creator: creator(),
             spin: builder.spin,
             retry: builder.retry,
