@@ -62,7 +62,7 @@ pub struct Boot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eventfd: Option<u32>,
     /// Path of the socket over which the worker is handed its segment and control channel. Optional: workers that
-    /// have none inherit both. LANE-38.
+    /// have none inherit both. LANE-43.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<String>,
     /// Task names; the position of a name is its function index.
@@ -328,7 +328,7 @@ mod tests {
         }
     }
 
-    /// LANE-38.
+    /// LANE-43.
     #[test]
     fn a_host_with_a_socket_says_its_path() {
         let boot = boot().with_socket("/run/x y/ü");

@@ -11,10 +11,10 @@ pub const CONTROL_MESSAGE_GIVE: u32 = 1;
 /// Word 1 of a message that drops a buffer. LANE-25.
 pub const CONTROL_MESSAGE_DROP: u32 = 2;
 
-/// Word 1 of the packet that hands a worker its lane. LANE-38.
+/// Word 1 of the packet that hands a worker its lane. LANE-43.
 pub const CONTROL_MESSAGE_LANE: u32 = 3;
 
-/// The packet that hands a worker its lane over a socket with a name. LANE-38.
+/// The packet that hands a worker its lane over a socket with a name. LANE-43.
 ///
 /// Four little-endian words, version, kind, epoch and length, and one or two descriptors: the segment's memfd, and
 /// the worker's end of the control channel where the host has one.
@@ -133,7 +133,7 @@ fn length(packet: &[u8]) -> ControlFault {
 mod tests {
     use super::*;
 
-    /// LANE-38.
+    /// LANE-43.
     #[test]
     fn a_lane_comes_with_its_segment_and_perhaps_a_channel() {
         let lane = LaneMessage { epoch: 7, len: 4096 };

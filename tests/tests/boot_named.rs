@@ -70,7 +70,7 @@ fn lane() -> [u8; 16] {
     LaneMessage { epoch: 1, len: segment_len() }.to_bytes()
 }
 
-/// LANE-38, LANE-39: with and without a control channel.
+/// LANE-43, LANE-44: with and without a control channel.
 #[test]
 fn a_worker_takes_its_lane_from_the_socket() {
     within_deadline(|| {
@@ -112,7 +112,7 @@ fn a_worker_takes_its_lane_from_the_socket() {
     });
 }
 
-/// LANE-39.
+/// LANE-44.
 #[test]
 fn what_is_no_lane_is_refused() {
     within_deadline(|| {

@@ -89,7 +89,7 @@ fn serves(pool: &Pool, remote: &Remote) {
     assert_eq!(stdin, Some("0 /dev/null"), "{text}");
 }
 
-/// LANE-38, LANE-40.
+/// LANE-43, LANE-45.
 #[test]
 fn a_worker_that_inherits_nothing_serves_calls_and_buffers() {
     within_deadline(|| {
@@ -184,7 +184,7 @@ fn nobody_but_its_user_can_connect_to_a_lane() {
     });
 }
 
-/// A worker of another user: cannot connect; where somebody has opened the socket to it, refuses what is not its user's. LANE-39.
+/// A worker of another user: cannot connect; where somebody has opened the socket to it, refuses what is not its user's. LANE-44.
 #[test]
 fn a_worker_of_another_user_is_handed_nothing() {
     if !somebody_is_there() {
@@ -219,7 +219,7 @@ fn a_worker_of_another_user_is_handed_nothing() {
     });
 }
 
-/// Whatever ends a start, the name is gone. LANE-40.
+/// Whatever ends a start, the name is gone. LANE-45.
 #[test]
 fn a_worker_that_never_takes_its_lane_leaves_no_name() {
     within_deadline(|| {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Connections that may wait: more than one only where others of this user meddle.
 const BACKLOG: i32 = 8;
 
-/// A lane that its worker has not taken yet. Dropping it removes the name. LANE-38.
+/// A lane that its worker has not taken yet. Dropping it removes the name. LANE-43.
 #[derive(Debug)]
 pub(crate) struct Offer {
     path: PathBuf,

@@ -21,7 +21,7 @@ pub(crate) struct Taken {
     pub(crate) channel: Option<OwnedFd>,
 }
 
-/// Takes the lane of this epoch from the socket with this path. LANE-39.
+/// Takes the lane of this epoch from the socket with this path. LANE-44.
 pub(crate) fn take(path: &str, epoch: u32) -> Result<Taken, TakeError> {
     let system = |action| move |errno: Errno| TakeError::System { action, error: errno.into() };
     let address = SocketAddrUnix::new(path).map_err(system("use the path of the socket"))?;
