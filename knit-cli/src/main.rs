@@ -5,6 +5,7 @@
 
 mod demo;
 mod soak;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use core::error::Error;
@@ -34,6 +35,11 @@ enum Command {
     /// runs that the workers keep outside of the library. In the end a table says what became of the
     /// calls, and whether anything was left behind. The exit status is 1 when anything was wrong.
     Soak(soak::Options),
+    /// Removes the names of lanes that killed hosts have left in a directory
+    ///
+    /// Only names that a pool has made for its workers (`Builder::named_lanes`), of this user, and whose process
+    /// has ended for sure: hosts at work are not disturbed, and nothing else is touched.
+    Sweep(sweep::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Demo(options) => end(demo::run(options), demo::DemoError::is_broken_pipe),
         Command::Soak(options) => end(soak::run(options), soak::SoakError::is_broken_pipe),
+        Command::Sweep(options) => end(sweep::run(options), sweep::SweepError::is_broken_pipe),
     }
 }
 

@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 const MAX_BYTES: usize = (128 << 10) - 64;
 
 /// What a worker process is told when it starts, as JSON in [`BOOT_ENV`]. The segment itself is
-/// file descriptor 0.
+/// file descriptor 0, unless [`Self::socket`] is there.
 ///
 /// Nothing in it is trusted: length and geometry of the segment come from the kernel and from the
 /// checked header.
@@ -61,6 +61,10 @@ pub struct Boot {
     /// do not say it. WAKE-10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eventfd: Option<u32>,
+    /// Path of the socket over which the worker is handed its segment and control channel. Optional: workers that
+    /// have none inherit both. LANE-43.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
     /// Task names; the position of a name is its function index.
     pub tasks: Vec<String>,
 }
@@ -86,6 +90,7 @@ impl Boot {
             max_buffers: DEFAULT_MAX_BUFFERS,
             new_privileges: false,
             eventfd: None,
+            socket: None,
             tasks,
         }
     }
@@ -108,6 +113,12 @@ impl Boot {
     #[must_use]
     pub fn with_eventfd(self, descriptor: u32) -> Self {
         Self { eventfd: Some(descriptor), ..self }
+    }
+
+    /// The same for a worker that is handed its lane over the socket with this path.
+    #[must_use]
+    pub fn with_socket(self, path: impl Into<String>) -> Self {
+        Self { socket: Some(path.into()), ..self }
     }
 
     /// What the header of the segment says of the task names: `HeaderFields::tasks`. LANE-7.
@@ -277,6 +288,7 @@ mod tests {
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
         assert_eq!(fields.len(), 16);
         assert!(!value.as_object().unwrap().contains_key("eventfd"));
+        assert!(!value.as_object().unwrap().contains_key("socket"));
         // Came later: hosts without them have the defaults.
         let later = [
             "max_buffers",
@@ -314,6 +326,17 @@ mod tests {
             let text = text.replace(r#""eventfd":4"#, &format!(r#""eventfd":{wrong}"#));
             assert!(matches!(Boot::from_json(&text), Err(BootError::Malformed { .. })), "{text}");
         }
+    }
+
+    /// LANE-43.
+    #[test]
+    fn a_host_with_a_socket_says_its_path() {
+        let boot = boot().with_socket("/run/x y/ü");
+        let text = boot.to_json().unwrap();
+        assert!(text.contains(r#""socket":"/run/x y/ü""#), "{text}");
+        assert_eq!(Boot::from_json(&text), Ok(boot));
+        let wrong = text.replace(r#""/run/x y/ü""#, "7");
+        assert!(matches!(Boot::from_json(&wrong), Err(BootError::Malformed { .. })));
     }
 
     #[test]

@@ -224,6 +224,12 @@ pub enum CallError {
     /// The pool was shut down before the call ended.
     #[error("the pool was shut down before the call ended")]
     Closed,
+    /// The pool, and with it the call, belongs to the process from which this one was forked. A call that was made in this process did not
+    /// run; what becomes of one that was made there, that process is told.
+    #[error(
+        "the pool belongs to the process that this one was forked from: start another one here"
+    )]
+    Forked,
     /// The value was taken before: the call was polled again after it was ready.
     #[error("the value of this call was taken before")]
     Taken,

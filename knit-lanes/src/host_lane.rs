@@ -22,6 +22,9 @@ use knit_ring::{
 /// It never waits and makes no system call. Where a method says so, the caller must wake the
 /// worker: `Doorbell::wake` on [`HostLane::bell`].
 ///
+/// It belongs to the process that made it. In a child of `fork` it must not be used, which this type does not look for: keep an
+/// [`Origin`](knit_ring::Origin) beside it.
+///
 /// The worker is hostile as far as this type is concerned. The first [`ProtocolViolation`] poisons
 /// the lane: every later submission or poll returns it again, and reads and sends nothing more.
 #[derive(Debug)]

@@ -2,9 +2,12 @@
 
 use crate::debug::DEBUG_ENV;
 use crate::error::StartError;
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use command_fds::FdMapping;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -12,8 +15,7 @@ use std::sync::Arc;
 /// [`Builder::isolation`](crate::Builder::isolation).
 ///
 /// The default is strict: of the environment only [`Self::INHERITED`], no new privileges by programs
-/// that it starts, of the descriptors those of its lane and the output streams. Descriptors that were opened without
-/// close-on-exec, which Rust's library never does, go to every program that a process starts, workers included. None
+/// that it starts, of the descriptors those of its lane and the output streams, however others were opened. None
 /// of it keeps a program from reading files or from using the network: run workers behind a command that does, such as
 /// `bwrap`, for that.
 ///
@@ -39,8 +41,15 @@ pub struct Isolation {
     stdout: Output,
     stderr: Output,
     pub(crate) new_privileges: bool,
+    /// Whether workers have all descriptors of the host that are not close-on-exec.
+    all_descriptors: bool,
+    /// Descriptors for workers, by their numbers there.
+    passed: BTreeMap<u16, Arc<OwnedFd>>,
     limits: Vec<(ResourceLimit, u64)>,
 }
+
+/// The first descriptor of a worker that is none of a stream and none of its lane.
+const FIRST_FREE: u16 = 4;
 
 /// Where an output stream of workers goes.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +93,8 @@ impl Default for Isolation {
             stdout: Output::default(),
             stderr: Output::default(),
             new_privileges: false,
+            all_descriptors: false,
+            passed: BTreeMap::new(),
             limits: Vec::new(),
         }
     }
@@ -94,10 +105,39 @@ impl Isolation {
     pub const INHERITED: [&str; 8] =
         ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE", DEBUG_ENV];
 
-    /// As a program that is started in the usual way: the whole environment, and privileges as programs
-    /// on disk grant them.
+    /// As a program that is started in the usual way: the whole environment, privileges as programs
+    /// on disk grant them, and the descriptors of the host that are not close-on-exec.
     pub fn none() -> Self {
-        Self { inherited: None, new_privileges: true, ..Self::default() }
+        let settings = Self { inherited: None, new_privileges: true, ..Self::default() };
+        settings.inherit_descriptors()
+    }
+
+    /// Workers have every descriptor of the host that is not close-on-exec. Rust's library opens none such; a C library may, and a host may have
+    /// some from the program that started it. By default workers have none of them.
+    pub fn inherit_descriptors(self) -> Self {
+        Self { all_descriptors: true, ..self }
+    }
+
+    /// Workers have this file, socket or pipe as the descriptor with this number, which must be 4 or above: those below are the
+    /// streams and the lane's. It is open there when the worker's `main` begins, and programs that the worker starts have
+    /// it too. With a number that processes may not have (`RLIMIT_NOFILE` of the host) no worker starts.
+    ///
+    /// ```
+    /// use knit_lanes::Isolation;
+    ///
+    /// let log = std::fs::File::open("/dev/null")?;
+    /// let isolation = Isolation::default().descriptor(4, log);
+    /// # drop(isolation);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// The number is below 4.
+    pub fn descriptor(mut self, number: u16, file: impl Into<OwnedFd>) -> Self {
+        assert!(number >= FIRST_FREE, "descriptor {number}: those below {FIRST_FREE} are taken");
+        self.passed.insert(number, Arc::new(file.into()));
+        self
     }
 
     /// Workers have these variables of the host too, where it has them.
@@ -137,8 +177,26 @@ impl Isolation {
         self
     }
 
-    /// Environment and output streams of a process to be started.
+    /// The descriptors that a worker has besides those of its lane.
+    pub(crate) fn descriptors(&self) -> Result<Vec<FdMapping>, StartError> {
+        let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let passed = self.passed.iter().map(|(number, file)| {
+            if u64::from(*number) >= most {
+                let problem =
+                    format!("{number}: a process may have those below {most} (RLIMIT_NOFILE)");
+                return Err(StartError::Setting { setting: "descriptor", problem });
+            }
+            let copy = file.try_clone().map_err(StartError::system("duplicate a descriptor"))?;
+            Ok(FdMapping { parent_fd: copy, child_fd: (*number).into() })
+        });
+        passed.collect()
+    }
+
+    /// Environment, output streams, and what is kept of the host's descriptors, of a process to be started.
     pub(crate) fn apply(&self, command: &mut Command) -> Result<(), StartError> {
+        if !self.all_descriptors {
+            crate::descriptors::keep_from(command);
+        }
         if let Some(inherited) = &self.inherited {
             let found = inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
             command.env_clear().envs(found);

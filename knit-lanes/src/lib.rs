@@ -93,17 +93,19 @@
 //! With the feature `serde`, `Json<T>` passes any serde type as JSON text. What pools do is to be seen in debug output
 //! ([`debug`]) and in [`Pool::metrics`]; with the feature `metrics` those go to the recorder of the `metrics` crate.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod boot;
 mod buffer;
 mod call_table;
 pub mod debug;
+mod descriptors;
 mod error;
 mod host_lane;
 mod isolation;
 mod journal;
 pub mod knitting;
+pub mod named;
 mod parker;
 mod peer_control;
 mod pool;

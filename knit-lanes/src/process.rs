@@ -2,11 +2,13 @@
 
 use crate::buffer::link::CHANNEL_FD;
 use crate::error::StartError;
+use crate::named::Offer;
 use crate::{BOOT_ENV, Boot, Isolation};
 use command_fds::{CommandFdExt, FdMapping};
 use core::fmt;
 use core::time::Duration;
-use knit_proto::CreatorId;
+use knit_proto::{CreatorId, LaneMessage};
+use knit_ring::Origin;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -14,7 +16,7 @@ use std::ffi::OsString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,31 +64,47 @@ impl Program {
     /// Starts the program as a worker: the segment is its standard input, the control channel its
     /// descriptor 3, the boot description is in its environment. The working directory is that of this process, `isolation` says
     /// what else it has.
+    ///
+    /// With `named` it inherits neither segment nor channel, and is handed them over a socket.
     pub(crate) fn start(
         &self,
-        boot: &Boot,
+        mut boot: Boot,
         segment: BorrowedFd<'_>,
         channel: OwnedFd,
         isolation: &Isolation,
+        named: Option<Named<'_>>,
     ) -> Result<Process, StartError> {
         let segment = segment
             .try_clone_to_owned()
             .map_err(StartError::system("duplicate the segment's descriptor"))?;
-        let channel = FdMapping { parent_fd: channel, child_fd: CHANNEL_FD };
+        let mut descriptors = isolation.descriptors()?;
+        let (stdin, offer) = match named {
+            Some(Named { directory, creator, message }) => {
+                let offer = Offer::new(directory, creator, message, segment, channel)?;
+                boot = boot.with_socket(offer.path());
+                (Stdio::null(), Some(offer))
+            }
+            None => {
+                descriptors.push(FdMapping { parent_fd: channel, child_fd: CHANNEL_FD });
+                (Stdio::from(segment), None)
+            }
+        };
         let mut command = Command::new(&self.path);
+        // First: what comes after it is meant for the worker.
         isolation.apply(&mut command)?;
         let child = command
             .args(&self.arguments)
             .env(BOOT_ENV, boot.to_json()?)
-            .stdin(Stdio::from(segment))
-            .fd_mappings(vec![channel])
-            .unwrap_or_else(|_| unreachable!("one descriptor collides with no other"))
+            .stdin(stdin)
+            .fd_mappings(descriptors)
+            .unwrap_or_else(|_| unreachable!("`Isolation` has each number once, and from 4 on"))
             .spawn()
             .map_err(|error| StartError::Spawn {
                 program: self.path.display().to_string(),
                 error: Arc::new(error),
             })?;
-        let process = Process::watch(child)?;
+        let mut process = Process::watch(child)?;
+        process.offer = offer;
         isolation.restrict(Pid::from_child(&process.child))?;
         Ok(process)
     }
@@ -97,24 +115,44 @@ impl Program {
 pub(crate) struct Process {
     child: Child,
     handle: Arc<OwnedFd>,
+    origin: Origin,
+    /// Its lane, until it has been handed that.
+    offer: Option<Offer>,
+}
+
+/// Where a worker is handed its lane that does not inherit it.
+#[derive(Debug)]
+pub(crate) struct Named<'n> {
+    pub(crate) directory: &'n Path,
+    pub(crate) creator: &'n CreatorId,
+    pub(crate) message: LaneMessage,
 }
 
 /// Something to end a process with, from any thread and at any time: does nothing when the process
 /// has ended, whoever has its id now.
 #[derive(Clone, Debug)]
-pub(crate) struct Killer(Arc<OwnedFd>);
+pub(crate) struct Killer {
+    handle: Arc<OwnedFd>,
+    /// The process whose worker it is: a child of it has the handle too.
+    origin: Origin,
+}
 
 impl Killer {
     pub(crate) fn kill(&self) {
-        // The only error that can occur is that the process has ended already.
-        let _ = pidfd_send_signal(&*self.0, Signal::KILL);
+        if self.origin.is_here() {
+            // The only error that can occur is that the process has ended already.
+            let _ = pidfd_send_signal(&*self.handle, Signal::KILL);
+        }
     }
 }
 
 impl Process {
     fn watch(mut child: Child) -> Result<Self, StartError> {
         match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(handle) => Ok(Self { child, handle: Arc::new(handle) }),
+            Ok(handle) => {
+                let (handle, origin) = (Arc::new(handle), Origin::here());
+                Ok(Self { child, handle, origin, offer: None })
+            }
             Err(errno) => {
                 // Without this error the id is still the child's: it is not reaped yet.
                 if errno != Errno::SRCH {
@@ -131,10 +169,11 @@ impl Process {
     }
 
     pub(crate) fn killer(&self) -> Killer {
-        Killer(Arc::clone(&self.handle))
+        Killer { handle: Arc::clone(&self.handle), origin: self.origin }
     }
 
-    /// Waits until the process has ended and reaps it; `None` when `timeout` has passed before.
+    /// Waits until the process has ended and reaps it; `None` when `timeout` has passed before. Hands it its lane
+    /// meanwhile, where it does not inherit that.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Option<WorkerExit> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
@@ -143,16 +182,28 @@ impl Process {
                 tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
                 tv_nsec: timeout.subsec_nanos().into(),
             });
-            let mut fds = [PollFd::new(&*self.handle, PollFlags::IN)];
+            let end = PollFd::new(&*self.handle, PollFlags::IN);
+            let offer = self.offer.as_ref();
+            // Twice the same where there is nothing else.
+            let mut fds = [end.clone(), end];
+            if let Some(offer) = offer {
+                fds[1] = PollFd::from_borrowed_fd(offer.listener(), PollFlags::IN);
+            }
             match rustix::event::poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return None,
-                Ok(_) => break,
+                Ok(_) if !fds[0].revents().is_empty() => break,
+                Ok(_) => {
+                    if offer.is_some_and(Offer::serve) {
+                        self.offer = None;
+                    }
+                }
                 // A signal handler ran.
                 Err(Errno::INTR) => {}
                 // Nothing else can happen to a valid descriptor; waiting for the child is right.
                 Err(_) => break,
             }
         }
+        self.offer = None;
         Some(match self.child.wait() {
             Ok(status) => match status.signal() {
                 Some(signal) => WorkerExit::Signal(signal),
@@ -166,6 +217,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if !self.origin.is_here() {
+            return;
+        }
         // Ends and reaps a child whose supervisor unwound; does nothing when `wait` saw the end.
         self.killer().kill();
         let _ = self.child.wait();
@@ -191,17 +245,20 @@ pub(crate) fn pid_namespace() -> u64 {
 
 /// Identity of this process, for the header of its segments.
 pub(crate) fn creator() -> CreatorId {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Field 22 of proc_pid_stat(5); the command in field 2 may hold spaces and parentheses.
-    let start_time = stat
-        .rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_whitespace().nth(19))
-        .and_then(|field| field.parse().ok())
-        .unwrap_or_default();
-    // Zero stands for "not known". SEG-30.
+    let pid = std::process::id();
+    // Zero stands for "not known", here and below. SEG-30.
+    let start_time = start_time(pid).unwrap_or_default();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or(0, |text| crate::boot::fnv1a(text.trim().bytes()));
-    CreatorId { pid: std::process::id(), start_time, boot }
+    CreatorId { pid, start_time, boot }
+}
+
+/// When a process has started, in clock ticks since boot; `None` when `/proc` does not tell.
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Field 22 of proc_pid_stat(5); the command in field 2 may hold spaces and parentheses.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -268,6 +268,8 @@ impl Tasks {
     /// and with [`EXIT_VIOLATION`](crate::EXIT_VIOLATION) when the host breaks the protocol; the
     /// reason is printed to standard error. It is killed when the host's process ends.
     ///
+    /// A task may fork. A child that comes back from it answers nothing, and ends with status 0.
+    ///
     /// A program that a task starts inherits the worker's environment, [`BOOT_ENV`](crate::BOOT_ENV)
     /// included. Remove that variable when the other program uses this crate too: it would take
     /// itself for a worker and refuse to start, because its standard input is no segment.

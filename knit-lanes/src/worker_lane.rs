@@ -19,6 +19,8 @@ use knit_ring::{AbortReceiver, AttachError, Notifier, SharedMemory, SharedWord, 
 /// It never waits and makes no system call. Where a method says so, the caller must wake the host:
 /// `Doorbell::wake` on [`WorkerLane::bell`]. The host is hostile as far as this type is concerned: the
 /// first [`ProtocolViolation`] poisons the lane, and every later poll or answer returns it again.
+///
+/// It belongs to the process that made it, as a [`HostLane`](crate::HostLane) does.
 #[derive(Debug)]
 pub struct WorkerLane<M: SharedMemory> {
     ends: WorkerEnds<M>,

@@ -16,6 +16,10 @@
 //!   [`Notifier`] and [`Waiter`] put an idle side to sleep and wake it, over a [`Doorbell`];
 //!   [`PeerDeath`] ends the waits for a peer that is no more.
 //!
+//! Ends belong to the process that made them: in a child of `fork`, which has the same segments mapped, none may be used or
+//! dropped, since each word of a segment has one writing process. Nothing here looks for that at each operation; an
+//! `Origin`, kept beside an end, tells for the price of a load.
+//!
 //! The happens-before edges that all of this rests on are listed in [`edges`].
 //!
 //! ```
@@ -56,6 +60,8 @@ mod arena;
 pub mod edges;
 mod mailbox;
 mod mem;
+#[cfg(feature = "mapped")]
+mod origin;
 mod parking;
 mod receiver;
 mod relax;
@@ -69,6 +75,8 @@ mod wrap_tests;
 
 #[cfg(feature = "mapped")]
 pub use mem::{Mapping, MemfdError, inherited_descriptor};
+#[cfg(feature = "mapped")]
+pub use origin::Origin;
 #[cfg(feature = "mapped")]
 pub use parking::{EventfdBell, FutexBell, FutexPair, MAX_BELLS, SpinBell};
 pub use segment::{SegmentError, attach_segment, create_segment};

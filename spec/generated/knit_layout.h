@@ -80,6 +80,8 @@
 #define KNIT_CONTROL_MESSAGE_GIVE UINT32_C(1)
 /* Word 1 of a message that drops a buffer. Unit: number. LANE-25. */
 #define KNIT_CONTROL_MESSAGE_DROP UINT32_C(2)
+/* Word 1 of the packet that hands a worker its lane over a socket with a name. Unit: number. LANE-43. */
+#define KNIT_CONTROL_MESSAGE_LANE UINT32_C(3)
 
 /* Value of a state word. LANE-3. */
 #define KNIT_LANE_STATE_ABSENT UINT32_C(0)

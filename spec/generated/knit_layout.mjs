@@ -96,6 +96,9 @@ export const CONTROL_MESSAGE_GIVE = 1;
 /** Word 1 of a message that drops a buffer. Unit: number. LANE-25. */
 export const CONTROL_MESSAGE_DROP = 2;
 
+/** Word 1 of the packet that hands a worker its lane over a socket with a name. Unit: number. LANE-43. */
+export const CONTROL_MESSAGE_LANE = 3;
+
 /** Segment: offsets of fields in bytes. One sealed file, one lane. The length depends on the geometry. */
 export const segment = Object.freeze({
   header: 0,

@@ -64,6 +64,8 @@ CONTROL_MESSAGE_VERSION = 1
 CONTROL_MESSAGE_GIVE = 1
 # Word 1 of a message that drops a buffer. Unit: number. LANE-25.
 CONTROL_MESSAGE_DROP = 2
+# Word 1 of the packet that hands a worker its lane over a socket with a name. Unit: number. LANE-43.
+CONTROL_MESSAGE_LANE = 3
 
 # Segment: places of fields and bits.
 SEGMENT_HEADER_AT = 0

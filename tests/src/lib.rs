@@ -21,6 +21,7 @@ mod crash;
 pub mod differential;
 mod explore;
 mod fetch_count;
+pub mod fork;
 mod geometry;
 pub mod histories;
 mod hostile;

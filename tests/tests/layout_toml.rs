@@ -50,6 +50,7 @@ fn constants() -> Vec<(&'static str, u64)> {
         CONTROL_MESSAGE_VERSION,
         CONTROL_MESSAGE_GIVE,
         CONTROL_MESSAGE_DROP,
+        CONTROL_MESSAGE_LANE,
     ]
 }
 

@@ -2,11 +2,15 @@
 
 mod pool_support;
 
-use knit_lanes::{CallError, Isolation, Output, Pool, ResourceLimit};
-use pool_support::worker::{Remote, builder, start};
+use knit_lanes::{
+    Builder, CallError, Error, Isolation, Output, Pool, ResourceLimit, StartError, Tasks,
+};
+use pool_support::worker::{Remote, WORKER, builder, start};
 use pool_support::{fresh_path, within_deadline};
+use rustix::io::FdFlags;
 use std::collections::BTreeMap;
-use std::fs::{File, read_dir, read_link, read_to_string};
+use std::fs::{File, read_to_string};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 fn with(isolation: Isolation) -> (Pool, Remote) {
@@ -66,50 +70,115 @@ fn programs_of_workers_gain_no_privileges_unless_they_may() {
     });
 }
 
-/// Targets of the descriptors of this process, the streams aside, that are not closed when a program starts.
-fn inherited_by_everybody() -> Vec<String> {
-    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
-    let mut targets = Vec::new();
-    for entry in read_dir("/proc/self/fd").unwrap() {
-        let path = entry.unwrap().path();
-        let number: u32 = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-        // That of the directory itself is gone by the end.
-        let Ok(info) = read_to_string(format!("/proc/self/fdinfo/{number}")) else { continue };
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
-        let flags = u32::from_str_radix(flags, 8).unwrap();
-        // Descriptor 3 of workers is another one.
-        if number > 3 && flags & CLOSE_ON_EXEC == 0 {
-            targets.extend(read_link(path).map(|target| target.display().to_string()));
-        }
-    }
-    targets
+/// A file that every program which this process starts in the usual way has too.
+fn inheritable(name: &str, text: &str) -> (OwnedFd, String) {
+    let path = fresh_path(name);
+    std::fs::write(&path, text).unwrap();
+    // Above what workers have for themselves.
+    let file = rustix::io::fcntl_dupfd_cloexec(File::open(&path).unwrap(), 50).unwrap();
+    rustix::io::fcntl_setfd(&file, FdFlags::empty()).unwrap();
+    (file, path)
 }
 
+/// Numbers and kinds of the descriptors of a worker, as its task sees them, in their order.
+fn descriptors(pool: &Pool, remote: &Remote) -> Vec<(u32, String)> {
+    let text = pool.call(remote.descriptors, ()).wait().unwrap();
+    let lines = text.lines().map(|line| line.split_once(' ').unwrap());
+    let mut found: Vec<_> = lines
+        .map(|(number, target)| {
+            let kind = target.split([':', '[']).next().unwrap();
+            (number.parse().unwrap(), kind.to_owned())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Kinds of what the worker of a pool with no output has open, each once: it may have several descriptors for one thing.
+fn kinds(builder: Builder) -> Vec<String> {
+    let (pool, remote) = start(builder);
+    let mut kinds: Vec<_> = descriptors(&pool, &remote).into_iter().map(|(_, kind)| kind).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+fn silent(isolation: Isolation) -> Isolation {
+    isolation.stdout(Output::Null).stderr(Output::Null)
+}
+
+/// However a descriptor of the host was opened, and whatever stands between host and worker: the streams, the segment, the
+/// control channel, nothing else.
 #[test]
 fn workers_have_the_descriptors_of_their_lane_only() {
     within_deadline(|| {
-        let path = fresh_path("open");
-        let _open = File::create(&path).unwrap();
-        let (pool, _) = with(Isolation::default().stdout(Output::Null).stderr(Output::Null));
-        let pid = pool.worker_ids()[0];
-        let descriptors = read_dir(format!("/proc/{pid}/fd")).unwrap();
-        let targets = descriptors.map(|entry| read_link(entry.unwrap().path()).unwrap());
-        let mut targets: Vec<_> = targets.map(|target| target.display().to_string()).collect();
-        // What this test was started with and every program that it starts has too.
-        for target in inherited_by_everybody() {
-            if let Some(at) = targets.iter().position(|found| *found == target) {
-                targets.remove(at);
-            }
-        }
-        // The worker may have several for one thing.
-        targets.sort();
-        targets.dedup();
-        let kinds = targets.iter().map(|target| target.split([':', '[']).next().unwrap());
-        let kinds: Vec<_> = kinds.collect();
-        // The streams, the segment, the control channel.
-        assert_eq!(kinds, ["/dev/null", "/memfd", "socket"]);
+        let (_open, path) = inheritable("open", "");
+        let lane = ["/dev/null", "/memfd", "socket"];
+        let strict = || silent(Isolation::default());
+        assert_eq!(kinds(builder(1).isolation(strict())), lane);
+        let prefixed = Pool::builder().processes(1).command("/usr/bin/env", ["A=b", WORKER]);
+        assert_eq!(kinds(prefixed.isolation(strict())), lane);
+        let open = |found: &[String]| found.contains(&path);
+        assert!(open(&kinds(builder(1).isolation(strict().inherit_descriptors()))));
+        assert!(open(&kinds(builder(1).isolation(silent(Isolation::none())))));
         std::fs::remove_file(path).unwrap();
     });
+}
+
+/// What is passed has its number in the worker, also where the host has another descriptor of that number.
+#[test]
+fn a_descriptor_can_be_passed_under_a_number() {
+    within_deadline(|| {
+        let (first, path) = inheritable("first", "one");
+        let (second, other) = inheritable("second", "two");
+        let taken = u16::try_from(second.as_raw_fd()).unwrap();
+        let isolation = silent(Isolation::default())
+            .descriptor(4, first.try_clone().unwrap())
+            .descriptor(taken, first)
+            .descriptor(7, second);
+        for builder in [
+            builder(2).isolation(isolation.clone()),
+            Pool::builder().processes(2).command("/usr/bin/env", [WORKER]).isolation(isolation),
+        ] {
+            let (pool, remote) = start(builder);
+            let found = descriptors(&pool, &remote);
+            let at = |path: &str| -> Vec<_> {
+                let numbers = found.iter().filter(|(_, kind)| kind == path);
+                numbers.map(|(number, _)| *number).collect()
+            };
+            assert_eq!(at(&path), [4, u32::from(taken)], "{found:?}");
+            assert_eq!(at(&other), [7], "{found:?}");
+            let text = pool.call(remote.read_from, "/proc/self/fd/7".to_owned()).wait();
+            assert_eq!(text.unwrap(), "two");
+        }
+        for path in [path, other] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+}
+
+/// A number that no process of this user may open keeps the pool from starting.
+#[test]
+fn a_descriptor_that_cannot_have_its_number_is_an_error() {
+    within_deadline(|| {
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let Some(number) = most.and_then(|most| u16::try_from(most).ok()) else {
+            // Every number of the type can be had here.
+            assert!(most.is_none_or(|most| most > u16::MAX.into()));
+            return;
+        };
+        let isolation = Isolation::default().descriptor(number, File::open("/dev/null").unwrap());
+        let error = builder(1).isolation(isolation).start(Tasks::new()).unwrap_err();
+        let named =
+            matches!(error, Error::Start(StartError::Setting { setting: "descriptor", .. }));
+        assert!(named, "{error}");
+    });
+}
+
+#[test]
+#[should_panic(expected = "descriptor 3: those below 4 are taken")]
+fn a_number_of_the_lane_cannot_be_passed() {
+    drop(Isolation::default().descriptor(3, File::open("/dev/null").unwrap()));
 }
 
 #[test]

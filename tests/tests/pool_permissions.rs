@@ -1,7 +1,7 @@
 //! Who can get at the memory of a pool: H14, H22. It has no name, is sealed, is closed when a program starts, and
 //! is open to nobody but its user.
 //!
-//! Segments with names do not exist.
+//! Memory with a name does not exist; sockets with names are in `pool_named`.
 
 mod pool_support;
 

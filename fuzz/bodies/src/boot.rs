@@ -128,6 +128,7 @@ fn hold_ours(text: &str) {
     // No member and `null` are the same.
     let eventfd = boot.eventfd.map(u64::from);
     assert!(json.is_array() || json["eventfd"].as_u64() == eventfd, "eventfd: {text}");
+    assert!(json.is_array() || json["socket"].as_str() == boot.socket.as_deref(), "socket: {text}");
     if let Some(tasks) = json["tasks"].as_array() {
         assert!(
             tasks.iter().map(Json::as_str).eq(boot.tasks.iter().map(|name| Some(name.as_str())))

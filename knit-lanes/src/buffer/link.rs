@@ -74,6 +74,11 @@ pub enum GiveError {
         /// The limit.
         limit: u32,
     },
+    /// The buffer was made before this process was forked.
+    #[error(
+        "the shared buffer belongs to the process that this one was forked from: make another one here"
+    )]
+    Forked,
     /// After 2^32 buffers their numbers come again, and this one is in use.
     #[error("the number {number} of the shared buffer is in use on this lane")]
     NumberInUse {
@@ -113,6 +118,10 @@ impl Link {
     /// Makes sure that the other side has been given a buffer; false when it has to read first. LANE-27.
     pub(crate) fn give(self: &Arc<Self>, buffer: &Buffer) -> Result<bool, GiveError> {
         let Buffer { number, object } = buffer;
+        // Its book, and the lock of that, are another process's.
+        if !object.origin.is_here() {
+            return Err(GiveError::Forked);
+        }
         let mut state = self.lock();
         self.active.store(1, Ordering::Relaxed);
         self.sweep(&mut state);

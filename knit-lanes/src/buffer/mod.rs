@@ -27,7 +27,7 @@ use core::ops::{Bound, RangeBounds};
 use core::sync::atomic::{AtomicU32, Ordering};
 use knit_codec::{Decode, DecodeError, Encode, EncodeError, Limits, Payload, SharedBufferRef};
 use knit_proto::Span;
-use knit_ring::{Mapping, MemfdError, ReserveError, SharedMemory};
+use knit_ring::{Mapping, MemfdError, Origin, ReserveError, SharedMemory};
 use link::Link;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -46,6 +46,9 @@ pub const DEFAULT_MAX_BUFFERS: u32 = 256;
 /// written before a call is visible to its task, what the task wrote before it returned is
 /// visible to the caller. A read that races with a write gives some mixture of old and new
 /// bytes. A write changes its own bytes only, whatever others write beside them.
+///
+/// A process that is forked shares the bytes of its parent's buffers, reads and writes them, and cannot send them:
+/// [`GiveError::Forked`](crate::GiveError::Forked).
 ///
 /// # Examples
 ///
@@ -234,6 +237,8 @@ pub(crate) struct Object {
     memory: Memory,
     /// The lanes whose other sides have it from this process.
     given_to: Mutex<Vec<Weak<Link>>>,
+    /// The process that made it or was given it.
+    origin: Origin,
 }
 
 impl Object {
@@ -242,12 +247,16 @@ impl Object {
         // Relaxed: only the value matters. After 2^32 buffers numbers come again; a lane on which such a
         // number is still in use refuses the second buffer (`Link::give`).
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { number, memory, given_to: Mutex::default() })
+        Arc::new(Self { number, memory, given_to: Mutex::default(), origin: Origin::here() })
     }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
+        // The channels of a process that was forked are its parent's.
+        if !self.origin.is_here() {
+            return;
+        }
         let links = self.given_to.get_mut().unwrap_or_else(PoisonError::into_inner);
         for link in links.iter().filter_map(Weak::upgrade) {
             link.object_dropped();

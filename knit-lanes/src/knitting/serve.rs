@@ -15,8 +15,8 @@ use core::time::Duration;
 use knit_codec::{ErrorValue, Limits};
 use knit_proto::{Direction, INLINE_BYTES, ProtocolViolation, Region, Word0};
 use knit_ring::{
-    AbortReceiver, FutexBell, Mapped, Mapping, MemfdError, OutOfBounds, Relax, ReserveError,
-    SharedArenaReceiver, SharedMemory, SpinBudget, SystemClock,
+    AbortReceiver, FutexBell, Mapped, Mapping, MemfdError, Origin, OutOfBounds, Relax,
+    ReserveError, SharedArenaReceiver, SharedMemory, SpinBudget, SystemClock,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -97,6 +97,8 @@ struct Worker<'t> {
     error_limits: Limits,
     spin: SpinBudget<SystemClock>,
     park: Duration,
+    /// The process that attached.
+    origin: Origin,
 }
 
 impl<'t> Worker<'t> {
@@ -133,6 +135,7 @@ impl<'t> Worker<'t> {
             error_limits: Limits::default().with_payload(boot.max_payload()),
             spin: spin_budget(boot.spin()),
             park: boot.park(),
+            origin: Origin::here(),
             signals: Signals::attach(&memory, layout.region(Region::Signals))?,
         })
     }
@@ -183,7 +186,12 @@ impl<'t> Worker<'t> {
             return self.reject(call, TaskFailure::Returned, &ErrorValue::new("Error", ABORTED));
         }
         let context = TaskContext::of_worker(0, &self.aborts, abort);
-        let value = match self.tasks.run(&context, function, payload, &self.limits) {
+        let outcome = self.tasks.run(&context, function, payload, &self.limits);
+        if !self.origin.is_here() {
+            // The task has forked and come back in the child, whose lane it is not.
+            std::process::exit(0)
+        }
+        let value = match outcome {
             Ok(value) => value,
             Err(failed) => return self.reject(call, failed.0, &failed.1),
         };

@@ -28,6 +28,7 @@ pub struct Builder {
     pub(super) queue_policy: QueuePolicy,
     pub(super) program: Option<Program>,
     pub(super) isolation: Isolation,
+    pub(super) named_lanes: Option<PathBuf>,
     pub(super) limits: Limits,
     pub(super) arena: u32,
     pub(super) arena_reserved: u32,
@@ -54,6 +55,7 @@ impl Default for Builder {
             queue_policy: QueuePolicy::default(),
             program: None,
             isolation: Isolation::default(),
+            named_lanes: None,
             limits: Limits::default(),
             arena: 64 << 20,
             arena_reserved: 64 << 10,
@@ -177,6 +179,31 @@ impl Builder {
     /// What workers are given of this process, and what they may do. Default: little, see [`Isolation`].
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
+        self
+    }
+
+    /// Worker processes inherit no descriptors, and are handed their lanes over sockets in this directory: for containers, and for
+    /// whatever else stands between host and worker and passes none on. Both sides must have the directory under this path, and the worker must run as
+    /// the user of this process. What is handed over is the same sealed memory; the workers of other users can connect to nothing.
+    ///
+    /// A socket has its name until its worker has connected, or has ended without that. A host that is killed
+    /// in between leaves the name behind; [`named::sweep`](crate::named::sweep) removes those. A worker ends with its host, whatever is between them.
+    /// Default: they inherit descriptors.
+    ///
+    /// ```no_run
+    /// use knit_lanes::{Pool, Tasks};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tasks = Tasks::new();
+    /// let lanes = "/run/my-service";
+    /// knit_lanes::named::sweep(lanes)?;
+    /// let container = ["run", "--rm", "-v", "/run/my-service:/run/my-service", "-e", "KNIT_BOOT", "my-worker"];
+    /// let pool = Pool::builder().named_lanes(lanes).command("podman", container).start(tasks)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named_lanes(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.named_lanes = Some(directory.into());
         self
     }
 

@@ -294,8 +294,17 @@ impl<T> Call<T> {
     /// the task has returned, and is killed when that takes longer than
     /// [`Builder::hard_timeout`](crate::Builder::hard_timeout).
     pub fn abort(&self) {
+        if !self.is_here() {
+            return;
+        }
         let aborted = |may_have_run| CallError::Aborted { may_have_run };
         self.shared.give_up(&self.state, aborted);
+    }
+
+    /// Whether this process may touch the call: it is no child of the one whose pool it is.
+    #[inline]
+    fn is_here(&self) -> bool {
+        self.shared.origin.is_here()
     }
 
     /// The same handle, which aborts the call when it is dropped before the call has ended.
@@ -325,6 +334,8 @@ impl<T: Decode> Call<T> {
             refused(CallError::ForeignTask)
         } else {
             match encoding(|| argument.encode_owned(&shared.limits)) {
+                // After the encoding, which is somebody else's code and might fork.
+                Ok(_) if !shared.origin.is_here() => refused(CallError::Forked),
                 Ok(parcel) => {
                     // No lane takes longer ones.
                     bytes = u32::try_from(parcel.payload.len()).unwrap_or(0);
@@ -381,6 +392,9 @@ impl<T: Decode> Call<T> {
     /// Whether the call has ended. Looks for answers, does not block.
     #[must_use]
     pub fn is_done(&self) -> bool {
+        if !self.is_here() {
+            return true;
+        }
         if !self.state.is_done() {
             self.shared.poll_for(&self.state);
         }
@@ -389,6 +403,9 @@ impl<T: Decode> Call<T> {
 
     /// Whether the call has ended; leaves a waker when it has not.
     pub(super) fn is_done_or_wakes(&self, waker: &Waker) -> bool {
+        if !self.is_here() {
+            return true;
+        }
         self.shared.poll_for(&self.state);
         match self.state.leave_waker_unless_done(waker) {
             Some(true) => self.shared.left_unattended(),
@@ -413,6 +430,9 @@ impl<T: Decode> Future for Call<T> {
     type Output = Result<T, CallError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.is_here() {
+            return Poll::Ready(Err(CallError::Forked));
+        }
         self.shared.poll_for(&self.state);
         match self.state.leave_waker(context.waker()) {
             Err(outcome) => Poll::Ready(self.decode(outcome)),
@@ -428,7 +448,10 @@ impl<T: Decode> Future for Call<T> {
 
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
-        if self.abort_on_drop && !self.state.is_done() {
+        if self.state.is_done() || !self.is_here() {
+            return;
+        }
+        if self.abort_on_drop {
             self.abort();
         }
         if !self.state.is_done() && self.state.abandon() {

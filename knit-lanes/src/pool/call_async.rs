@@ -49,7 +49,11 @@ impl<In: Encode, Out: Decode> Future for CallAsync<In, Out> {
             State::Start(task, argument) => {
                 let call = Call::begin(&self.shared, task, argument);
                 let line = &self.shared.line;
-                match if line.len() == 0 { None } else { line.number_of(&call.state) } {
+                match if line.len() == 0 || !self.shared.origin.is_here() {
+                    None
+                } else {
+                    line.number_of(&call.state)
+                } {
                     Some(number) => (call, number),
                     None => return Poll::Ready(call),
                 }

@@ -3,10 +3,11 @@
 use super::shared::Shared;
 use crate::Boot;
 use crate::error::StartError;
-use crate::process::{Killer, Process, WorkerExit};
+use crate::process::{Killer, Named, Process, WorkerExit};
 use crate::worker::{ThreadEnd, WorkerThread};
 use core::time::Duration;
-use knit_proto::LaneKind;
+use knit_proto::{LaneKind, LaneMessage};
+use knit_ring::SharedMemory;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -38,7 +39,12 @@ impl Incarnation {
         match kind {
             LaneKind::Process => {
                 let segment = memory.backing().file();
-                let process = shared.program.start(&boot, segment, channel, &shared.isolation)?;
+                let message = LaneMessage { epoch: boot.epoch, len: memory.len() };
+                let creator = &shared.creator;
+                let named = shared.named_lanes.as_deref();
+                let named = named.map(|directory| Named { directory, creator, message });
+                let isolation = &shared.isolation;
+                let process = shared.program.start(boot, segment, channel, isolation, named)?;
                 Ok(Self::Process(process))
             }
             LaneKind::Thread => {

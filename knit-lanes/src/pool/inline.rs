@@ -127,14 +127,15 @@ impl InlineLane {
         self.waiting.fetch_sub(1, Ordering::Release);
     }
 
-    /// Runs a batch of calls on this thread.
+    /// Runs a batch of calls on this thread. Returns whether a task has forked, and this is the child: then nothing of the
+    /// pool may be touched any more.
     #[cold]
-    pub(super) fn run(&self, shared: &Shared) {
+    pub(super) fn run(&self, shared: &Shared) -> bool {
         for _ in 0..self.settings.batch.max(1) {
             if RUNS.get() {
-                return;
+                return false;
             }
-            let Some(call) = self.lock().pop_front() else { return };
+            let Some(call) = self.lock().pop_front() else { return false };
             // Relaxed: a hint.
             self.found.store(0, Ordering::Relaxed);
             self.running.fetch_add(1, Ordering::Release);
@@ -143,12 +144,16 @@ impl InlineLane {
             if call.state.claim_inline() {
                 let Queued { function, parcel, state, .. } = call;
                 let outcome = run_one(shared, function, parcel, &state);
+                if !shared.origin.is_here() {
+                    return true;
+                }
                 state.complete(outcome, &mut wakes);
             }
             self.running.fetch_sub(1, Ordering::Release);
             wakes.drained |= shared.is_draining();
             shared.wake(wakes);
         }
+        false
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Queued>> {
@@ -173,13 +178,12 @@ impl Shared {
         }
     }
 
-    /// Runs calls of the inline lane on this thread, which waits for a call.
+    /// Runs calls of the inline lane on this thread, which waits for a call. Returns what [`InlineLane::run`] does.
     #[inline]
-    pub(super) fn run_inline(&self) {
-        if let Some(inline) = &self.inline
-            && inline.has_calls()
-        {
-            inline.run(self);
+    pub(super) fn run_inline(&self) -> bool {
+        match &self.inline {
+            Some(inline) if inline.has_calls() => inline.run(self),
+            _ => false,
         }
     }
 

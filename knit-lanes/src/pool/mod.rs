@@ -24,6 +24,7 @@ mod call_when;
 mod deadlines;
 mod driver;
 mod events;
+mod forked;
 mod incarnation;
 mod inline;
 mod lane;
@@ -65,7 +66,13 @@ use std::time::Instant;
 /// A pool of workers: processes, threads, or both.
 ///
 /// Calls can be made from many threads at once. Workers and the pool's threads inherit the processor
-/// affinity of the thread that starts the pool. Dropping the pool waits for the calls in flight and
+/// affinity of the thread that starts the pool.
+///
+/// A pool belongs to the process that started it. In a child of that process which was forked and runs on without `exec`, each call and
+/// each handle of it says [`CallError::Forked`] at once, and dropping it changes nothing: neither its workers nor
+/// the parent notice. The child may start a pool of its own.
+///
+/// Dropping the pool waits for the calls in flight and
 /// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind.
 pub struct Pool {
     shared: Arc<Shared>,
@@ -200,12 +207,18 @@ impl Pool {
     /// Process ids of the worker processes that are ready, in the order of their lanes.
     #[must_use]
     pub fn worker_ids(&self) -> Vec<u32> {
+        if !self.shared.origin.is_here() {
+            return Vec::new();
+        }
         self.shared.lanes.iter().filter_map(|lane| lane.worker_id()).collect()
     }
 
     /// How many calls are with workers or in the queue.
     #[must_use]
     pub fn in_flight(&self) -> usize {
+        if !self.shared.origin.is_here() {
+            return 0;
+        }
         self.shared.unfinished()
     }
 
@@ -213,6 +226,9 @@ impl Pool {
     /// one of 36 KiB.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
+        if !self.shared.origin.is_here() {
+            return Metrics::default();
+        }
         self.shared.metrics()
     }
 
@@ -229,12 +245,16 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// How many calls were under way when the time was over. They fail with [`CallError::Closed`].
+    /// How many calls were under way when the time was over. They fail with [`CallError::Closed`]. Or that this process is a
+    /// child of the one whose pool it is: then nothing has happened.
     pub fn shutdown(mut self, timeout: Duration) -> Result<(), Unfinished> {
+        if !self.shared.origin.is_here() {
+            return Err(Unfinished { calls: 0, forked: true });
+        }
         self.shared.set_drain_timeout(timeout);
         match self.close() {
             0 => Ok(()),
-            calls => Err(Unfinished { calls }),
+            calls => Err(Unfinished { calls, forked: false }),
         }
     }
 
@@ -268,16 +288,23 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.close();
+        if self.shared.origin.is_here() {
+            self.close();
+        } else {
+            self.leave_to_parent();
+        }
     }
 }
 
-/// Calls were still under way when the time of a [shutdown](Pool::shutdown) was over.
+/// Why a [shutdown](Pool::shutdown) did not let all calls end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{calls} calls had not ended when the pool was shut down")]
+#[error("{}", self.reason())]
+#[non_exhaustive]
 pub struct Unfinished {
-    /// How many.
+    /// How many calls were still under way when its time was over.
     pub calls: usize,
+    /// Whether the pool belongs to the process from which this one was forked: it was not shut down.
+    pub forked: bool,
 }
 
 impl fmt::Debug for Pool {

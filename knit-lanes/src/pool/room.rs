@@ -165,12 +165,18 @@ impl Shared {
     /// call does: it may be the only one that would.
     #[cold]
     pub(super) fn wait_for_room(&self, call: &Arc<CallState>) {
+        if !self.origin.is_here() {
+            return;
+        }
         let Some(number) = self.line.number_of(call) else { return };
         let waits = || self.line.has(number) && !call.is_done();
         let mut relax = Relax::new();
         let mut spin = Spin::new(self.spin);
         while waits() {
-            self.run_inline();
+            if self.run_inline() {
+                // A child of a fork has come back from its task: the next use of the pool says so.
+                return;
+            }
             self.poll_for(call);
             if spin.over() {
                 while waits() {
@@ -198,7 +204,7 @@ impl Shared {
     /// The caller does not wait any more. A call that has ended in the line leaves the queue at once: callers that give up would fill
     /// it without end.
     pub(super) fn leave_line(&self, call: &Arc<CallState>, number: u64) {
-        if !call.is_done() || !self.line.has(number) {
+        if !call.is_done() || !self.line.has(number) || !self.origin.is_here() {
             return;
         }
         self.line.remove(number);

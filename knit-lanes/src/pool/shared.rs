@@ -21,8 +21,9 @@ use core::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use knit_codec::Limits;
 use knit_proto::{ARENA_DATA_AT, CreatorId, Geometry};
-use knit_ring::FutexPair;
+use knit_ring::{FutexPair, Origin};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -33,6 +34,8 @@ const GRACE: Duration = Duration::from_micros(200);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) lanes: Vec<Lane>,
+    /// The process whose pool it is: no other one may touch it.
+    pub(super) origin: Origin,
     pub(super) names: Vec<String>,
     /// What worker threads serve.
     pub(super) tasks: Arc<Tasks>,
@@ -43,6 +46,7 @@ pub(super) struct Shared {
     pub(super) max_buffers: u32,
     pub(super) program: Program,
     pub(super) isolation: Isolation,
+    pub(super) named_lanes: Option<PathBuf>,
     pub(super) creator: CreatorId,
     /// Held while a worker is started.
     pub(super) starts: Mutex<()>,
@@ -121,6 +125,7 @@ impl Shared {
         let alive = lanes.len();
         Ok(Self {
             lanes,
+            origin: Origin::here(),
             names,
             table: tasks.table(),
             tasks: Arc::new(tasks),
@@ -130,6 +135,7 @@ impl Shared {
             max_buffers: builder.max_buffers,
             program: builder.program.clone().unwrap_or_else(Program::current),
             isolation: builder.isolation.clone(),
+            named_lanes: builder.named_lanes.clone(),
             creator: creator(),
             starts: Mutex::default(),
             spin: builder.spin,

@@ -1,6 +1,7 @@
 //! Threads that wait for a call: they poll their lane, then sleep on its bell or behind whoever does.
 
 use super::call::{CallState, Outcome, Sleeper};
+use super::forked::forked;
 use super::lane::Lane;
 use super::shared::Shared;
 use crate::worker::copying;
@@ -19,6 +20,9 @@ impl Shared {
         bytes: u32,
         deadline: Option<Instant>,
     ) -> Option<Outcome> {
+        if !self.origin.is_here() {
+            return Some(forked());
+        }
         let mut relax = Relax::new();
         let longest = match self.spin {
             Duration::ZERO => Duration::ZERO,
@@ -27,7 +31,9 @@ impl Shared {
         };
         let mut spin = Spin::new(longest.min(remaining(deadline).unwrap_or(Duration::MAX)));
         while !call.is_done() {
-            self.run_inline();
+            if self.run_inline() {
+                return Some(forked());
+            }
             match call.lane() {
                 Some(lane) if call.is_unwatched() => {
                     if let Some(outcome) = self.lanes[lane].glance_for(self, call, &mut relax) {

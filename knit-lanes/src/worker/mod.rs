@@ -22,7 +22,7 @@ use core::time::Duration;
 use knit_codec::{Encode, ErrorValue, Limits, Payload};
 use knit_proto::{Features, LaneKind, LaneState, ProtocolViolation};
 use knit_ring::{
-    AbortReceiver, Mapped, Mapping, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
+    AbortReceiver, Mapped, Mapping, Origin, Relax, SegmentError, SpinBudget, SystemClock, Waiter,
     attach_segment,
 };
 use running::RunningTasks;
@@ -62,6 +62,8 @@ struct Worker<'t> {
     since_look: u32,
     /// Tells a worker in a thread that its pool has let go of it.
     end: Option<Arc<ThreadEnd>>,
+    /// The process that attached.
+    origin: Origin,
 }
 
 /// A worker that never sleeps looks at the channel once in so many requests: buffers that the host has
@@ -79,6 +81,8 @@ enum Stop {
     NoAnswer,
     /// The pool has let go of this worker, which is a thread.
     Abandoned,
+    /// A task has forked and come back in the child, whose lane it is not.
+    Forked,
 }
 
 impl From<ProtocolViolation> for Stop {
@@ -133,13 +137,14 @@ impl<'t> Worker<'t> {
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
             since_look: 0,
             end: None,
+            origin: Origin::here(),
         })
     }
 
     /// Serves calls until the host closes the lane. Returns the exit status.
     fn serve(&mut self) -> i32 {
         match self.run() {
-            Ok(()) | Err(Stop::Abandoned) => 0,
+            Ok(()) | Err(Stop::Abandoned | Stop::Forked) => 0,
             Err(Stop::NoAnswer) => EXIT_NO_ANSWER,
             Err(Stop::Violation(violation)) => {
                 complain(&format_args!("the host broke the protocol: {violation}"));
@@ -236,6 +241,9 @@ impl<'t> Worker<'t> {
         self.running.begin_round();
         while let Some((call, outcome)) = self.running.next(&self.aborts) {
             any = true;
+            if !self.origin.is_here() {
+                return Err(Stop::Forked);
+            }
             if let Some(outcome) = outcome {
                 self.finish(call, outcome)?;
             }
@@ -268,7 +276,11 @@ impl<'t> Worker<'t> {
         }
         let context = TaskContext::of_worker(self.number, &self.aborts, request.abort);
         let begin = || self.tasks.begin(&context, request.function, request.payload, &self.limits);
-        match decoding(buffer, || encoding(begin)) {
+        let begun = decoding(buffer, || encoding(begin));
+        if !self.origin.is_here() {
+            return Err(Stop::Forked);
+        }
+        match begun {
             Ok(parcel) => self.finish(request.call, Ok(parcel)),
             Err(NotYet::Failed(failed)) => self.finish(request.call, Err(failed)),
             Err(NotYet::Running(future)) => {

@@ -4,11 +4,13 @@ use super::bell::Bell;
 use super::{EXIT_BOOT_FAILED, EXIT_WARM_UP_FAILED, Memory, OpenError, Worker, complain};
 use crate::buffer::link::Link;
 use crate::debug;
+use crate::named;
 use crate::tasks::Tasks;
 use crate::{Boot, BootError};
 use knit_ring::{FutexPair, Mapping, MemfdError};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+use std::os::fd::OwnedFd;
 
 /// Serves calls until the host closes the lane. Returns the exit status.
 pub(crate) fn serve(tasks: &Tasks) -> i32 {
@@ -32,8 +34,12 @@ fn boot(tasks: &Tasks) -> Result<Worker<'_>, ServeError> {
         rustix::thread::set_no_new_privs(true)
             .map_err(ServeError::system("give up new privileges"))?;
     }
-    let memory = take_segment()?;
     let max_buffers = boot.max_buffers;
+    let is_named = boot.socket.is_some();
+    let (memory, channel) = match &boot.socket {
+        Some(path) => take_named(path, boot.epoch)?,
+        None => (take_segment()?, None),
+    };
     // Only a worker with futures waits for more than the host.
     let threads = if tasks.has_futures() {
         FutexPair::check().map_err(|error| ServeError::System {
@@ -45,7 +51,24 @@ fn boot(tasks: &Tasks) -> Result<Worker<'_>, ServeError> {
         None
     };
     let bell = Bell::new(threads).with_inherited_eventfd(boot.eventfd);
-    Ok(Worker::open(&memory, boot, || Link::inherited(max_buffers), bell, tasks)?)
+    let link = || match channel {
+        Some(channel) => Some(Link::over(channel, max_buffers)),
+        None if is_named => None,
+        None => Link::inherited(max_buffers),
+    };
+    Ok(Worker::open(&memory, boot, link, bell, tasks)?)
+}
+
+/// Takes segment and control channel from the host's socket. This process ends with the host from then on.
+fn take_named(path: &str, epoch: u32) -> Result<(Memory, Option<OwnedFd>), ServeError> {
+    let failed = |error| ServeError::Named { path: path.to_owned(), error };
+    let lane = named::take(path, epoch).map_err(failed)?;
+    let memory = Mapping::attach(lane.segment)?;
+    if let Some(channel) = &lane.channel {
+        named::end_with_host(channel)
+            .map_err(|error| ServeError::System { action: "follow the host", error })?;
+    }
+    Ok((memory, lane.channel))
 }
 
 /// Makes the kernel end this process when its parent ends, and refuses to begin when the host has
@@ -82,6 +105,8 @@ fn take_segment() -> Result<Memory, ServeError> {
 enum ServeError {
     #[error(transparent)]
     Boot(#[from] BootError),
+    #[error("the host's socket {path} does not hand over a lane: {error}")]
+    Named { path: String, error: named::TakeError },
     #[error("standard input is not a segment of this pool: {0}")]
     Memfd(#[from] MemfdError),
     #[error(transparent)]

@@ -10,7 +10,7 @@ use crate::{Boot, Tasks};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use knit_ring::FutexPair;
+use knit_ring::{FutexPair, Origin};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -68,11 +68,15 @@ impl ThreadEnd {
 struct Last {
     end: Arc<ThreadEnd>,
     status: i32,
+    /// The process of the pool: in a child that a task has forked, nobody listens.
+    origin: Origin,
 }
 
 impl Drop for Last {
     fn drop(&mut self) {
-        self.end.ended(WorkerExit::Code(self.status));
+        if self.origin.is_here() {
+            self.end.ended(WorkerExit::Code(self.status));
+        }
     }
 }
 
@@ -85,7 +89,7 @@ impl WorkerThread {
         tasks: Arc<Tasks>,
     ) -> Result<Self, StartError> {
         let end = Arc::new(ThreadEnd::default());
-        let last = Last { end: Arc::clone(&end), status: EXIT_PANICKED };
+        let last = Last { end: Arc::clone(&end), status: EXIT_PANICKED, origin: Origin::here() };
         let run = move || {
             // Whole, so that it is dropped last.
             let mut last = last;

@@ -3,23 +3,29 @@
 //! - `serve WORKER`: starts a pool of two, prints the ids of the workers in one line, and then waits
 //!   for ever with calls under way. The test ends it.
 //! - `exit WORKER`: the same, but ends by `process::exit` without dropping the pool.
+//! - `named DIRECTORY SCRIPT`: starts a pool of one whose worker, run by a shell's script, is handed its lane by name; prints the id of the
+//!   worker and waits for ever.
 //! - `nested`: a worker program that starts a pool of its own instead of serving.
 
 use knit_lanes::{Error, Pool, StartError, Tasks};
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Status with which `nested` says that it was told what it did wrong.
 const TOLD: u8 = 42;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (Some("nested"), None) => nested(),
-        (Some(mode @ ("serve" | "exit")), Some(worker)) => serve(&worker, mode == "exit"),
+    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (Some("nested"), None, None) => nested(),
+        (Some("named"), Some(directory), Some(script)) => named(&directory, &script),
+        (Some(mode @ ("serve" | "exit")), Some(worker), None) => serve(&worker, mode == "exit"),
         _ => {
-            eprintln!("usage: knit-test-host serve WORKER | exit WORKER | nested");
+            eprintln!(
+                "usage: knit-test-host serve WORKER | exit WORKER | named DIRECTORY SCRIPT | nested"
+            );
             ExitCode::from(2)
         }
     }
@@ -41,6 +47,18 @@ fn serve(worker: &str, exit: bool) -> ExitCode {
         let _ = call.wait();
     }
     ExitCode::FAILURE
+}
+
+fn named(directory: &str, script: &str) -> ExitCode {
+    let mut tasks = Tasks::new();
+    let pid = tasks.declare::<(), u32>("pid");
+    let pool = Pool::builder().command("sh", ["-c", script]).processes(1).named_lanes(directory);
+    let pool = pool.ready_timeout(Duration::from_secs(60)).start(tasks);
+    let pool = pool.expect("the worker program works");
+    println!("{}", pool.call(pid, ()).wait().expect("the worker lives"));
+    loop {
+        std::thread::park();
+    }
 }
 
 fn nested() -> ExitCode {

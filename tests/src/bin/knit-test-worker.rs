@@ -27,6 +27,8 @@ fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "hung-up") {
         tasks.warm_up(hang_up);
     }
+    // A child that comes back from its task.
+    tasks.add("fork", |(): ()| knit_tests::fork::and_come_back());
     tasks.serve_if_worker();
     knit_lanes::knitting::serve_if_worker(&tasks);
     eprintln!("knit-test-worker: not started as a worker");
@@ -163,6 +165,19 @@ fn buffers(tasks: &mut Tasks) {
     tasks.add("kept", |(): ()| KEPT.lock().expect("no task panics").last().cloned().expect("one"));
     tasks.add("forget", |(): ()| KEPT.lock().expect("no task panics").clear());
     tasks.add("resources", |(): ()| resources());
+    tasks.add("descriptors", |(): ()| descriptors().join("\n"));
+    tasks.add("read_from", |path: String| std::fs::read_to_string(path));
+}
+
+/// The descriptors of this process: number, space, what it is open on. That of the list itself is not among them.
+fn descriptors() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
+    let paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    let open = paths.iter().filter_map(|path| {
+        let target = std::fs::read_link(path).ok()?;
+        Some(format!("{} {}", path.file_name()?.display(), target.display()))
+    });
+    open.collect()
 }
 
 /// How many descriptors and how many mappings of memfds this process has.

@@ -62,6 +62,12 @@ pub struct Remote {
     pub forget: Task<(), ()>,
     /// Descriptors of the worker, and its mappings of memfds.
     pub resources: Task<(), Vec<i32>>,
+    /// Descriptors of the worker, one in a line: number, space, what it is open on.
+    pub descriptors: Task<(), String>,
+    /// What is in a file.
+    pub read_from: Task<String, String>,
+    /// Forks; the child comes back from the task too. Returns the status with which it ended.
+    pub fork: Task<(), i32>,
     /// A task that the worker does not have.
     pub missing: Task<f64, f64>,
 }
@@ -108,6 +114,9 @@ pub fn tasks() -> (Tasks, Remote) {
         kept: tasks.declare("kept"),
         forget: tasks.declare("forget"),
         resources: tasks.declare("resources"),
+        descriptors: tasks.declare("descriptors"),
+        read_from: tasks.declare("read_from"),
+        fork: tasks.declare("fork"),
         missing: tasks.declare("missing"),
     };
     (tasks, remote)

@@ -1,0 +1,71 @@
+//! `knit sweep`, as a user runs it.
+
+use std::fs::{create_dir, read_dir, read_to_string, remove_dir_all};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn knit(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_knit")).args(arguments).output().expect("the program starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let name = format!("{name}-{}", std::process::id());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    create_dir(&path).expect("a fresh name");
+    path
+}
+
+/// The name of a host that has ended, as `knit_lanes::named` says, made by other code.
+fn dead_name() -> String {
+    let boot = read_to_string("/proc/sys/kernel/random/boot_id").expect("Linux");
+    let namespace = std::fs::metadata("/proc/self/ns/pid").expect("Linux").ino();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in boot.trim().bytes().chain(namespace.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    let mut child = Command::new("true").spawn().expect("it is everywhere");
+    let pid = child.id();
+    child.wait().expect("it is our child");
+    // Whoever has that id by now has not started with the machine.
+    format!("knit-{pid}-1-{hash:016x}-0000000000000007")
+}
+
+#[test]
+fn a_dry_run_says_what_a_sweep_then_removes() {
+    let directory = fresh("sweep");
+    let at = directory.to_str().expect("text");
+    let dead = directory.join(dead_name());
+    let other = directory.join("other");
+    for path in [&dead, &other] {
+        drop(UnixListener::bind(path).expect("the path is short"));
+    }
+    let text = out(&knit(&["sweep", "--dry-run", at]));
+    let path = dead.display();
+    assert_eq!(
+        text,
+        format!("would remove {path}\nwould remove 1 name of hosts that have ended\n")
+    );
+    assert_eq!(read_dir(&directory).expect("it is there").count(), 2);
+    let swept = knit(&["sweep", at]);
+    assert!(swept.status.success());
+    assert_eq!(out(&swept), format!("removed {path}\nremoved 1 name of hosts that have ended\n"));
+    assert!(!dead.exists() && other.exists());
+    assert_eq!(out(&knit(&["sweep", at])), "removed 0 names of hosts that have ended\n");
+    remove_dir_all(directory).expect("it is ours");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let output = knit(&["sweep", "/nowhere"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("cannot sweep /nowhere") && text.contains("No such file"), "{text}");
+    let help = out(&knit(&["sweep", "--help"]));
+    assert!(help.contains("--dry-run") && help.contains("DIRECTORY"), "{help}");
+}
