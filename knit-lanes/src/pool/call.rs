@@ -209,23 +209,26 @@ impl CallState {
 
     /// Leaves a waker, unless the outcome is there. Returns whether the call has become unattended.
     fn leave_waker(&self, waker: &Waker) -> Result<bool, Outcome> {
-        self.leave_waker_unless_done(waker).ok_or_else(|| {
-            let outcome = self.lock().outcome.take();
-            outcome.unwrap_or_else(|| Err(Box::new(CallError::Taken)))
-        })
-    }
-
-    /// As [`Self::leave_waker`]; `None` when the outcome is there, and it stays there.
-    fn leave_waker_unless_done(&self, waker: &Waker) -> Option<bool> {
         let mut inner = self.lock();
         if self.is_done() {
-            return None;
+            let outcome = inner.outcome.take();
+            return Err(outcome.unwrap_or_else(|| Err(Box::new(CallError::Taken))));
         }
         match &mut inner.waker {
             Some(left) => left.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        Some(self.leave_unattended(&mut inner))
+        Ok(self.leave_unattended(&mut inner))
+    }
+
+    /// Leaves the waker of a call that somebody looks after all the same. False when the outcome is there; it stays there.
+    fn leave_waker_attended(&self, waker: &Waker) -> bool {
+        let mut inner = self.lock();
+        if self.is_done() {
+            return false;
+        }
+        inner.waker = Some(waker.clone());
+        true
     }
 
     /// The handle is gone: nobody wants the outcome. Returns whether the call has become unattended.
@@ -273,6 +276,13 @@ impl<T> Call<T> {
     pub fn abort_on_drop(mut self) -> Self {
         self.abort_on_drop = true;
         self
+    }
+}
+
+impl<T> Call<T> {
+    /// Leaves a waker that need not be told by the driver: whoever waits looks for the answer. False when the call has ended.
+    pub(super) fn tell(&self, waker: &Waker) -> bool {
+        self.state.leave_waker_attended(waker)
     }
 }
 
@@ -329,17 +339,6 @@ impl<T: Decode> Call<T> {
             self.shared.poll_for(&self.state);
         }
         self.state.is_done()
-    }
-
-    /// Whether the call has ended; leaves a waker when it has not.
-    pub(super) fn is_done_or_wakes(&self, waker: &Waker) -> bool {
-        self.shared.poll_for(&self.state);
-        match self.state.leave_waker_unless_done(waker) {
-            Some(true) => self.shared.left_unattended(),
-            Some(false) => {}
-            None => return true,
-        }
-        false
     }
 
     fn decode(&self, outcome: Outcome) -> Result<T, CallError> {

@@ -39,6 +39,8 @@ pub(crate) use call::CallState;
 pub use call_when::CallWhen;
 pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
+#[cfg(feature = "stream")]
+pub use map::{MapStream, UnorderedStream};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
 
 use crate::debug::say;
