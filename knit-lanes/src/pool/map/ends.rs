@@ -9,7 +9,6 @@ use crate::pool::shared::Shared;
 use crate::pool::wait::Spin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
-use knit_codec::Decode;
 use knit_ring::Relax;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -131,13 +130,6 @@ impl<Out> Calls<Out> {
         self.lane == 0
     }
 
-    fn leave(&mut self, seat: usize) -> Option<(usize, Call<Out>)> {
-        self.free.push(seat);
-        self.seats[seat].call.take()
-    }
-}
-
-impl<Out: Decode> Calls<Out> {
     /// Blocks until a call has ended, and takes it. `None` when there are no calls.
     pub(super) fn wait(&mut self) -> Option<(usize, Call<Out>)> {
         if self.len() == 0 {
@@ -172,6 +164,11 @@ impl<Out: Decode> Calls<Out> {
         // This thread looks itself from now on.
         self.board.let_go();
         found
+    }
+
+    fn leave(&mut self, seat: usize) -> Option<(usize, Call<Out>)> {
+        self.free.push(seat);
+        self.seats[seat].call.take()
     }
 }
 
