@@ -91,7 +91,8 @@
 //! out, wakes callers, and replaces workers that die.
 //!
 //! With the feature `serde`, `Json<T>` passes any serde type as JSON text. What pools do is to be seen in debug output
-//! ([`debug`]) and in [`Pool::metrics`]; with the feature `metrics` those go to the recorder of the `metrics` crate.
+//! ([`debug`]) and in [`Pool::metrics`]; with the feature `metrics` those go to the recorder of the `metrics` crate. With the feature `stream`,
+//! [`Pool::map`] gives a `Stream` too.
 
 #![deny(unsafe_code)]
 
@@ -133,6 +134,8 @@ pub use pool::{
     Balancer, Builder, Call, CallAsync, CallOr, CallWhen, Inline, LaneMetrics, Latency, Map,
     Metrics, Pool, Position, QueueMetrics, QueuePolicy, Restart, TaskOr, Unfinished, Unordered,
 };
+#[cfg(feature = "stream")]
+pub use pool::{MapStream, UnorderedStream};
 pub use process::WorkerExit;
 pub use task_context::{Aborted, TaskContext};
 pub use tasks::{Task, Tasks, UnknownTask};

@@ -16,6 +16,9 @@ const IN_FLIGHT: u32 = knit_proto::SLOTS;
 /// Round trips between two readings of the clock where calls come in bursts: many bursts.
 const STRETCH: u32 = 1024;
 
+/// Numbers that calls take in turns.
+const NUMBERS: u32 = 1000;
+
 /// Rows and how many calls are queued in each.
 const QUEUED: [(&str, u32); 7] = [
     ("scale/queued/1", 1),
@@ -41,6 +44,10 @@ const LANES: [(&str, usize); 6] = [
 const BUSY_LANES: [(&str, usize); 3] =
     [("scale/busy_lanes/1", 1), ("scale/busy_lanes/4", 4), ("scale/busy_lanes/32", 32)];
 
+/// Rows and how many calls of an unordered map are under way in each. Who waits looks at one word for all of them.
+const UNORDERED: [(&str, u32); 3] =
+    [("scale/unordered/32", 32), ("scale/unordered/64", 64), ("scale/unordered/256", 256)];
+
 /// Every row, in the order of the report.
 #[must_use]
 pub fn all() -> Vec<Row> {
@@ -56,6 +63,9 @@ pub fn all() -> Vec<Row> {
     }
     for (name, lanes) in BUSY_LANES {
         rows.push(row(name, busy(lanes), "1 lane", busy(1), Bar::None));
+    }
+    for (name, calls) in UNORDERED {
+        rows.push(row(name, unordered(calls), "32 calls", unordered(32), Bar::None));
     }
     rows
 }
@@ -81,7 +91,7 @@ fn measure(plan: &Plan, lanes: usize, in_flight: u32) -> Result<Sample, Failure>
     let stretch = if in_flight > 1 { Some(STRETCH) } else { plan.stretch };
     let plan = Plan { stretch, ..*plan };
     let mut calls = VecDeque::with_capacity(in_flight as usize);
-    let mut numbers = (0..1000_u32).map(f64::from).cycle();
+    let mut numbers = (0..NUMBERS).map(f64::from).cycle();
     let mut call = || {
         let n = numbers.next().unwrap_or_default();
         (n, pool.call(work.square, n))
@@ -103,10 +113,36 @@ fn measure(plan: &Plan, lanes: usize, in_flight: u32) -> Result<Sample, Failure>
     Ok(sample)
 }
 
+/// Calls of a map with a number, so many of them under way: the next one begins when any has ended.
+fn unordered(in_flight: u32) -> Measured {
+    Measured::new(move |plan| Ok(measure_unordered(plan, in_flight)?.percentile(50.0)))
+}
+
+fn measure_unordered(plan: &Plan, in_flight: u32) -> Result<Sample, Failure> {
+    let (pool, work) = cases::start_pool(plan, Pool::builder().processes(1))?;
+    let pinned = plan.cpus.pin_here()?;
+    let plan = Plan { stretch: Some(STRETCH), ..*plan };
+    let numbers = (0..NUMBERS).map(f64::from).cycle();
+    let mut map = pool.map(work.square, numbers).window(in_flight as usize).unordered();
+    let sample = Sample::collect(&plan, |rounds| {
+        for _ in 0..rounds {
+            let (place, square) = map.next().ok_or("the numbers have come to an end")?;
+            check((place % NUMBERS as usize) as f64, square?)?;
+        }
+        Ok::<_, Failure>(())
+    })?;
+    drop(map);
+    drop(pinned);
+    Ok(sample)
+}
+
 /// Waits for the answer, which must be the square.
 fn finish(call: Option<(f64, Call<f64>)>) -> Result<(), Failure> {
     let (n, call) = call.ok_or("nothing is in flight")?;
-    let found = call.wait()?;
+    check(n, call.wait()?)
+}
+
+fn check(n: f64, found: f64) -> Result<(), Failure> {
     if found == n * n {
         return Ok(());
     }

@@ -251,6 +251,21 @@ impl CallState {
         Some(unattended)
     }
 
+    /// Leaves the waker of a call that somebody looks after all the same. False when the outcome is there; it stays there.
+    fn leave_waker_attended(&self, waker: &Waker) -> bool {
+        // Cloned, and dropped where it is not wanted, while no lock is held.
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        if self.is_done() {
+            drop(inner);
+            return false;
+        }
+        let before = inner.waker.replace(waker);
+        drop(inner);
+        drop(before);
+        true
+    }
+
     /// The handle is gone: nobody wants the outcome. Returns whether the call has become unattended.
     fn abandon(&self) -> bool {
         let mut inner = self.lock();
@@ -311,6 +326,13 @@ impl<T> Call<T> {
     pub fn abort_on_drop(mut self) -> Self {
         self.abort_on_drop = true;
         self
+    }
+}
+
+impl<T> Call<T> {
+    /// Leaves a waker that need not be told by the driver: whoever waits looks for the answer. False when the call has ended.
+    pub(super) fn tell(&self, waker: &Waker) -> bool {
+        self.state.leave_waker_attended(waker)
     }
 }
 

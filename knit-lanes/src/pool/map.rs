@@ -1,16 +1,21 @@
 //! One task over many arguments.
 
+mod ends;
+#[cfg(feature = "stream")]
+mod stream;
+
+#[cfg(feature = "stream")]
+pub use stream::{MapStream, UnorderedStream};
+
 use super::{Call, Pool};
 use crate::error::CallError;
-use crate::parker::Parker;
 use crate::tasks::Task;
 use core::fmt;
 use core::iter::Fuse;
+use ends::Calls;
 use knit_codec::{Decode, Encode};
 use knit_proto::SLOTS;
-use knit_ring::Relax;
 use std::collections::VecDeque;
-use std::time::Instant;
 
 /// The outcomes of one task for many arguments, in the order of the arguments. Made by [`Pool::map`].
 ///
@@ -27,7 +32,7 @@ pub struct Map<'p, I, In, Out> {
 #[must_use = "an iterator does nothing until it is asked for its first element"]
 pub struct Unordered<'p, I, In, Out> {
     source: Source<'p, I, In, Out>,
-    calls: Vec<(usize, Call<Out>)>,
+    calls: Calls<Out>,
 }
 
 /// Where calls come from.
@@ -87,7 +92,9 @@ impl<'p, I, In, Out> Map<'p, I, In, Out> {
     /// The outcomes in the order in which they come, each with the place of its argument.
     pub fn unordered(self) -> Unordered<'p, I, In, Out> {
         let first = self.source.taken - self.calls.len();
-        Unordered { calls: (first..).zip(self.calls).collect(), source: self.source }
+        let mut calls = Calls::new(&self.source.pool.shared);
+        (first..).zip(self.calls).for_each(|(place, call)| calls.push(place, call));
+        Unordered { calls, source: self.source }
     }
 }
 
@@ -142,45 +149,14 @@ where
     type Item = (usize, Result<Out, CallError>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(call) = self.source.next(self.calls.len()) {
-            self.calls.push(call);
+        while let Some((place, call)) = self.source.next(self.calls.len()) {
+            self.calls.push(place, call);
         }
-        if self.calls.is_empty() {
-            return None;
-        }
-        let (spin, start) = (self.source.pool.shared.spin, Instant::now());
-        let mut relax = Relax::new();
-        let found = loop {
-            if let Some(at) = self.calls.iter().position(|(_, call)| call.is_done()) {
-                break at;
-            }
-            if start.elapsed() >= spin {
-                break self.sleep();
-            }
-            relax.moment();
-        };
-        let (place, call) = self.calls.swap_remove(found);
-        Some((place, call.wait()))
+        self.calls.wait().map(|(place, call)| (place, call.wait()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.source.size_hint(self.calls.len())
-    }
-}
-
-impl<I, In, Out: Decode> Unordered<'_, I, In, Out> {
-    /// Sleeps until a call is done.
-    #[cold]
-    fn sleep(&mut self) -> usize {
-        let parker = Parker::new();
-        loop {
-            for (at, (_, call)) in self.calls.iter_mut().enumerate() {
-                if call.is_done_or_wakes(parker.waker()) {
-                    return at;
-                }
-            }
-            parker.park();
-        }
     }
 }
 

@@ -47,6 +47,8 @@ pub use call_or::{CallOr, TaskOr};
 pub use call_when::CallWhen;
 pub use inline::{Inline, Position};
 pub use map::{Map, Unordered};
+#[cfg(feature = "stream")]
+pub use map::{MapStream, UnorderedStream};
 pub use metrics::{LaneMetrics, Latency, Metrics, QueueMetrics};
 pub use restart::Restart;
 pub use room::QueuePolicy;

@@ -1,0 +1,190 @@
+//! The outcomes of a map for async programs.
+
+use super::{Map, Source, Unordered};
+use crate::error::CallError;
+use crate::pool::Call;
+use crate::pool::map::ends::Calls;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use futures_core::{FusedStream, Stream};
+use knit_codec::{Decode, Encode};
+use std::collections::VecDeque;
+
+/// [`Map`] as a stream: the outcomes in the order of the arguments. Made by [`Map::into_stream`].
+///
+/// It works under any executor and does nothing until it is polled. Those calls that are under way when it is dropped are
+/// aborted.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct MapStream<'p, I, In, Out> {
+    source: Source<'p, I, In, Out>,
+    calls: VecDeque<Call<Out>>,
+    over: bool,
+}
+
+/// [`Unordered`] as a stream: the outcomes in the order in which they come, each with the place of its argument. Made by
+/// [`Unordered::into_stream`].
+#[must_use = "a stream does nothing until it is polled"]
+pub struct UnorderedStream<'p, I, In, Out> {
+    source: Source<'p, I, In, Out>,
+    calls: Calls<Out>,
+    over: bool,
+}
+
+impl<'p, I, In, Out> Map<'p, I, In, Out> {
+    /// The same as a stream, with the same window. With the feature `stream`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use core::future::poll_fn;
+    /// use core::pin::pin;
+    /// use futures_core::Stream;
+    /// use knit_lanes::{CallError, Pool, Task};
+    ///
+    /// /// Under any executor. `StreamExt::next` of the crate `futures` does what `poll_fn` does here.
+    /// async fn sum(pool: &Pool, square: Task<f64, f64>) -> Result<f64, CallError> {
+    ///     let mut squares = pin!(pool.map(square, [1.0, 2.0, 3.0]).into_stream());
+    ///     let mut sum = 0.0;
+    ///     while let Some(square) = poll_fn(|context| squares.as_mut().poll_next(context)).await {
+    ///         sum += square?;
+    ///     }
+    ///     Ok(sum)
+    /// }
+    ///
+    /// # use std::{sync::Arc, task::{Context, Poll, Wake}, thread::{Thread, current, park}};
+    /// # struct Unpark(Thread);
+    /// # impl Wake for Unpark {
+    /// #     fn wake(self: Arc<Self>) { self.0.unpark() }
+    /// # }
+    /// # fn block_on<F: Future>(future: F) -> F::Output {
+    /// #     let (mut future, waker) = (pin!(future), Arc::new(Unpark(current())).into());
+    /// #     loop {
+    /// #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+    /// #             Poll::Ready(output) => return output,
+    /// #             Poll::Pending => park(),
+    /// #         }
+    /// #     }
+    /// # }
+    /// fn main() -> knit_lanes::Result<()> {
+    ///     let mut tasks = knit_lanes::Tasks::new();
+    ///     let square = tasks.add("square", |n: f64| n * n);
+    ///     let pool = Pool::builder().threads(1).start(tasks)?;
+    ///     assert_eq!(block_on(sum(&pool, square))?, 14.0);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn into_stream(self) -> MapStream<'p, I, In, Out> {
+        MapStream { source: self.source, calls: self.calls, over: false }
+    }
+}
+
+impl<'p, I, In, Out> Unordered<'p, I, In, Out> {
+    /// The same as a stream, with the same window. With the feature `stream`.
+    pub fn into_stream(self) -> UnorderedStream<'p, I, In, Out> {
+        UnorderedStream { source: self.source, calls: self.calls, over: false }
+    }
+}
+
+impl<I, In, Out> Stream for MapStream<'_, I, In, Out>
+where
+    I: Iterator<Item = In>,
+    In: Encode,
+    Out: Decode,
+{
+    type Item = Result<Out, CallError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        while let Some((_, call)) = this.source.next(this.calls.len()) {
+            this.calls.push_back(call);
+        }
+        let Some(first) = this.calls.front_mut() else {
+            this.over = true;
+            return Poll::Ready(None);
+        };
+        // Only the first one has a waker: the others are not waited for yet, and their answers are read with its own.
+        let outcome = Pin::new(first).poll(context);
+        if outcome.is_ready() {
+            this.calls.pop_front();
+        }
+        outcome.map(Some)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.size_hint(self.calls.len())
+    }
+}
+
+impl<I, In, Out> Stream for UnorderedStream<'_, I, In, Out>
+where
+    I: Iterator<Item = In>,
+    In: Encode,
+    Out: Decode,
+{
+    type Item = (usize, Result<Out, CallError>);
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        while let Some((place, call)) = this.source.next(this.calls.len()) {
+            this.calls.push(place, call);
+        }
+        if this.calls.len() == 0 {
+            this.over = true;
+            return Poll::Ready(None);
+        }
+        let mut found = this.calls.take();
+        for _ in 0..this.source.pool.lanes() {
+            if found.is_some() {
+                break;
+            }
+            this.calls.look();
+            found = this.calls.take();
+        }
+        match found.or_else(|| this.calls.take_or_wakes(context.waker())) {
+            // It has ended: this does not block.
+            Some((place, call)) => Poll::Ready(Some((place, call.wait()))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.size_hint(self.calls.len())
+    }
+}
+
+impl<I, In, Out> FusedStream for MapStream<'_, I, In, Out>
+where
+    Self: Stream,
+{
+    fn is_terminated(&self) -> bool {
+        self.over
+    }
+}
+
+impl<I, In, Out> FusedStream for UnorderedStream<'_, I, In, Out>
+where
+    Self: Stream,
+{
+    fn is_terminated(&self) -> bool {
+        self.over
+    }
+}
+
+// Nothing in them is ever pinned: arguments are moved out of their iterator.
+impl<I, In, Out> Unpin for MapStream<'_, I, In, Out> {}
+impl<I, In, Out> Unpin for UnorderedStream<'_, I, In, Out> {}
+
+impl<I, In, Out> fmt::Debug for MapStream<'_, I, In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapStream").field("under_way", &self.calls.len()).finish_non_exhaustive()
+    }
+}
+
+impl<I, In, Out> fmt::Debug for UnorderedStream<'_, I, In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let under_way = self.calls.len();
+        f.debug_struct("UnorderedStream").field("under_way", &under_way).finish_non_exhaustive()
+    }
+}
