@@ -1,14 +1,15 @@
 //! The host's end of a lane, as a state machine.
 
 use crate::call_table::{CallId, CallTable};
+use crate::deadlines::DeadlineWriter;
 use crate::journal::JournalReader;
 use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, SendError};
 use crate::way::Way;
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, Region, SLOTS,
-    SlotIndex, SlotMask, Word0,
+    Direction, Features, LaneState, Layout, MonotonicTime, Negotiation, ProtocolViolation, Region,
+    SLOTS, SlotIndex, SlotMask, Word0,
 };
 use knit_ring::{
     AbortSender, AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, Stamps, Waiter,
@@ -38,6 +39,8 @@ pub struct HostLane<M: SharedMemory> {
     abort_capacity: u32,
     /// There where the feature is in force.
     journal: Option<JournalReader<M>>,
+    /// There where the feature is in force.
+    deadlines: Option<DeadlineWriter<M>>,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -122,6 +125,10 @@ impl<M: SharedMemory> HostLane<M> {
                 .contains(Features::JOURNAL)
                 .then(|| JournalReader::new(memory, layout))
                 .transpose()?,
+            deadlines: features
+                .contains(Features::DEADLINES)
+                .then(|| DeadlineWriter::new(memory, layout))
+                .transpose()?,
             poisoned: None,
         }))
     }
@@ -142,6 +149,23 @@ impl<M: SharedMemory> HostLane<M> {
     /// Nothing was sent; see [`SendError`].
     #[inline]
     pub fn submit(&mut self, function: u16, payload: &Payload<'_>) -> Result<Submitted, SendError> {
+        self.submit_until(function, payload, None)
+    }
+
+    /// As [`Self::submit`], for a call whose caller waits until `deadline`, a moment of this process's `CLOCK_MONOTONIC`: the
+    /// worker can tell the task. Nothing happens when the time is over: that is the caller's to do. Where
+    /// [`Features::DEADLINES`] is not in force, the deadline is told to nobody.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent; see [`SendError`].
+    #[inline]
+    pub fn submit_until(
+        &mut self,
+        function: u16,
+        payload: &Payload<'_>,
+        deadline: Option<MonotonicTime>,
+    ) -> Result<Submitted, SendError> {
         if let Some(violation) = self.poisoned {
             return Err(SendError::Poisoned(violation));
         }
@@ -150,6 +174,11 @@ impl<M: SharedMemory> HostLane<M> {
         let abort =
             Some(call.place() as u16).filter(|signal| u32::from(*signal) < self.abort_capacity);
         let word0 = Word0::Call { function, abort };
+        if let (Some(deadlines), Some(place)) =
+            (&mut self.deadlines, SlotIndex::new(call.place() as u32))
+        {
+            deadlines.state(place, deadline);
+        }
         if let Err(error) = self.out.send(word0, call.word(), payload) {
             self.calls.cancel(call);
             if let SendError::Poisoned(violation) = error {

@@ -98,6 +98,8 @@
 mod boot;
 mod buffer;
 mod call_table;
+mod clock;
+mod deadlines;
 pub mod debug;
 mod error;
 mod host_lane;
@@ -140,4 +142,4 @@ pub use knit_codec as codec;
 #[cfg(feature = "serde")]
 pub use knit_codec::Json;
 pub use knit_codec::{Decode, Encode, ErrorValue, Limits, Reply, Value};
-pub use knit_proto::ProtocolViolation;
+pub use knit_proto::{MonotonicTime, ProtocolViolation};

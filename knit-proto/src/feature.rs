@@ -38,11 +38,14 @@ impl Features {
     pub const MANY_SLOTS: Self = Self(1 << 9);
     /// Answers in the header line of the request. Reserved; required where used.
     pub const IN_PLACE_REPLIES: Self = Self(1 << 10);
+    /// The host says until when the caller of each call waits. LANE-38. It needs more than a segment, a clock that both sides
+    /// have: [`Self::SUPPORTED`] lacks it, and whoever knows that its clock is the other side's adds it.
+    pub const DEADLINES: Self = Self(1 << 11);
 
     /// What this implementation can do.
     pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::JOURNAL.0 | Self::FUTEX_BELLS.0);
 
-    const NAMES: [(Self, &str); 11] = [
+    const NAMES: [(Self, &str); 12] = [
         (Self::STAMPS, "stamps"),
         (Self::JOURNAL, "journal"),
         (Self::RECORDER, "recorder"),
@@ -54,6 +57,7 @@ impl Features {
         (Self::WRITE_SPLIT, "write split"),
         (Self::MANY_SLOTS, "many slots"),
         (Self::IN_PLACE_REPLIES, "in-place replies"),
+        (Self::DEADLINES, "deadlines"),
     ];
 
     /// The features whose bits are set in `bits`, known or not.

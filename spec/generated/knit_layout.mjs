@@ -162,7 +162,8 @@ export const extension = Object.freeze({
   stage_journal: 256,
   host_counters: 384,
   worker_counters: 448,
-  reserved_512: 512,
+  deadlines: 512,
+  reserved_768: 768,
 });
 
 /** Control line: offsets of fields in bytes. What one side tells the other about itself. One writer. */
@@ -324,6 +325,7 @@ export const Feature = Object.freeze({
   WRITE_SPLIT: 0x00000100,
   MANY_SLOTS: 0x00000200,
   IN_PLACE_REPLIES: 0x00000400,
+  DEADLINES: 0x00000800,
 });
 
 /** Where the bytes of a payload stand. */

@@ -13,6 +13,7 @@ pub(crate) use thread::{ThreadEnd, WorkerThread, is_worker_thread};
 
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::buffer::link::Link;
+use crate::clock;
 use crate::debug::say;
 use crate::tasks::{Bound, NotYet, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
@@ -112,7 +113,8 @@ impl<'t> Worker<'t> {
         let link = offered.contains(Features::BUFFER_HANDLES).then(link).flatten();
         let handles = link.as_ref().map_or(Features::NONE, |_| Features::BUFFER_HANDLES);
         let bell = bell.of_segment(offered);
-        let supported = Features::SUPPORTED.or(handles).or(bell.features());
+        let deadlines = clock::deadlines(&boot, fields.kind);
+        let supported = Features::SUPPORTED.or(handles).or(bell.features()).or(deadlines);
         let pid = std::process::id();
         tasks.run_warm_up().map_err(OpenError::WarmUp)?;
         let (limits, tasks) = (boot.limits(), tasks.bind(boot.tasks));
@@ -263,7 +265,8 @@ impl<'t> Worker<'t> {
             }
             None => None,
         };
-        let context = TaskContext::of_worker(self.number, &self.aborts, request.abort);
+        let context = TaskContext::of_worker(self.number, &self.aborts, request.abort)
+            .with_deadlines(self.lane.deadlines(), request.call);
         let begin = || self.tasks.begin(&context, request.function, request.payload, &self.limits);
         match decoding(buffer, || encoding(begin)) {
             Ok(parcel) => self.finish(request.call, Ok(parcel)),
