@@ -113,7 +113,10 @@ fn every_call_in_flight_has_an_entry_of_its_own() {
     let lane = Lane::new();
     let (mut worker, mut host) = (lane.open(), lane.connect(&lane.memory));
     for round in 0..4_u64 {
-        let deadline = |n: u64| if (n + round) % 2 == 0 { at(n << 33 | round + 1) } else { None };
+        let deadline = |n: u64| match (n + round).is_multiple_of(2) {
+            true => at((n << 33) | (round + 1)),
+            false => None,
+        };
         for n in 0..32 {
             host.submit_until(0, &NOTHING, deadline(n)).unwrap();
         }
