@@ -110,7 +110,8 @@ fn each_call_has_its_own_deadline() {
             let pool = kind(Pool::builder()).start(tasks).unwrap();
             for round in 0..20_u32 {
                 let timeout = |n: u32| {
-                    ((n + round) % 3 != 0).then(|| LONG + Duration::from_secs(u64::from(n) * 1000))
+                    (!(n + round).is_multiple_of(3))
+                        .then(|| LONG + Duration::from_secs(u64::from(n) * 1000))
                 };
                 let before = clock();
                 let task = |n| match timeout(n) {
