@@ -17,7 +17,9 @@ pub mod corpus;
 mod header;
 mod host_lane;
 mod input;
+mod knitting_ends;
 mod limits;
+mod link;
 mod mailbox;
 mod memory;
 mod negotiation;
@@ -33,6 +35,8 @@ pub use change::change;
 pub use control_channel::control_channel;
 pub use header::header;
 pub use host_lane::host_lane;
+pub use knitting_ends::knitting_ends;
+pub use link::link;
 pub use mailbox::mailbox;
 pub use memory::memory;
 pub use negotiation::negotiation;
@@ -129,6 +133,18 @@ pub const TARGETS: &[Target] = &[
         body: host_lane,
         seeds: host_lane::seeds,
         about: "calls through a lane: each has one outcome, and its own",
+    },
+    Target {
+        name: "link",
+        body: link,
+        seeds: link::seeds,
+        about: "the book of a lane's shared buffers, the other side of its channel honest or hostile",
+    },
+    Target {
+        name: "knitting_ends",
+        body: knitting_ends,
+        seeds: knitting_ends::seeds,
+        about: "a worker's ends on the bare lane block of a Knitting host, which writes anything between any two loads",
     },
 ];
 
