@@ -27,6 +27,7 @@ mod payload_decode;
 mod payload_round_trip;
 mod segment;
 mod slot_header;
+mod speed;
 mod value;
 
 pub use arena::arena;
@@ -44,6 +45,7 @@ pub use payload_decode::payload_decode;
 pub use payload_round_trip::payload_round_trip;
 pub use segment::segment;
 pub use slot_header::slot_header;
+pub use speed::speed;
 
 use corpus::Seed;
 
