@@ -31,7 +31,7 @@ pub struct Boot {
     /// Inode of the host's pid namespace: in another one `host_pid` means nothing.
     pub host_pid_namespace: u64,
     /// Inode of the host's time namespace: in another one its deadlines mean nothing. Optional, 0 where it is not known: hosts
-    /// of before did not say it. LANE-40.
+    /// of before did not say it. LANE-48.
     #[serde(default)]
     pub host_time_namespace: u64,
     /// Longest payload in bytes.

@@ -23,7 +23,7 @@ pub(crate) fn time_namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/time").map_or(0, |file| file.ino())
 }
 
-/// [`Features::DEADLINES`] for a worker whose clock is that of its host, for certain. LANE-40.
+/// [`Features::DEADLINES`] for a worker whose clock is that of its host, for certain. LANE-48.
 pub(crate) fn deadlines(boot: &Boot, kind: LaneKind) -> Features {
     let own = time_namespace();
     if kind == LaneKind::Thread || (own != 0 && own == boot.host_time_namespace) {
@@ -46,7 +46,7 @@ mod tests {
         assert!(earlier.nanoseconds() > 1, "a machine that has just been switched on");
     }
 
-    /// LANE-40: what is not known to be the same clock is another one.
+    /// LANE-48: what is not known to be the same clock is another one.
     #[test]
     fn deadlines_need_the_clock_of_the_host() {
         let here = Boot::new(1, 0, &Limits::default(), 0, vec![]);

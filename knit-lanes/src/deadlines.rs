@@ -23,7 +23,7 @@ impl<M: SharedMemory> DeadlineWriter<M> {
     }
 
     /// States the deadline of the call that is about to be published in this place. Where there is none and
-    /// the last one had none either, nothing is stored. LANE-38.
+    /// the last one had none either, nothing is stored. LANE-46.
     #[inline]
     pub(crate) fn state(&mut self, place: SlotIndex, deadline: Option<MonotonicTime>) {
         if deadline.is_some() || self.stated.contains(place) {
@@ -56,7 +56,7 @@ impl<M: SharedMemory> DeadlineReader<M> {
         Ok(Self { entries: entries(memory, layout)? })
     }
 
-    /// The deadline of a call that this worker has. LANE-39. What a host says there while it may not is a
+    /// The deadline of a call that this worker has. LANE-47. What a host says there while it may not is a
     /// number too.
     pub(crate) fn of_call(&self, call: u32) -> Option<MonotonicTime> {
         let [low, high] = self.entries.get(deadline_index(call))?;

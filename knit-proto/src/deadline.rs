@@ -16,7 +16,7 @@ use core::num::NonZeroU64;
 use core::time::Duration;
 
 /// A moment of the monotonic clock (`CLOCK_MONOTONIC`), in nanoseconds from the clock's origin. Never 0:
-/// a deadline of 0 stands for none. LANE-38.
+/// a deadline of 0 stands for none. LANE-46.
 ///
 /// Two of them can be compared when both are of one time namespace: a container may have another origin.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ impl MonotonicTime {
         Duration::from_nanos(self.nanoseconds().saturating_sub(earlier.nanoseconds()))
     }
 
-    /// The deadline that these words stand for; `None` where both are 0. LANE-38.
+    /// The deadline that these words stand for; `None` where both are 0. LANE-46.
     #[must_use]
     pub const fn from_words(low: u32, high: u32) -> Option<Self> {
         match NonZeroU64::new((high as u64) << 32 | low as u64) {
@@ -60,7 +60,7 @@ impl MonotonicTime {
         }
     }
 
-    /// The words that stand for this deadline, or for none: low, high. LANE-38.
+    /// The words that stand for this deadline, or for none: low, high. LANE-46.
     #[must_use]
     pub const fn words(deadline: Option<Self>) -> [u32; 2] {
         let nanoseconds = match deadline {
@@ -89,7 +89,7 @@ pub const fn deadline_index(call: u32) -> usize {
 mod tests {
     use super::*;
 
-    /// LANE-38: every pair of words is a deadline, but for two zeros.
+    /// LANE-46: every pair of words is a deadline, but for two zeros.
     #[test]
     fn words_and_moments_stand_for_each_other() {
         assert_eq!(MonotonicTime::words(None), [0, 0]);

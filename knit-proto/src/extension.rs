@@ -35,7 +35,7 @@ pub const HOST_COUNTERS_AT: u32 = 384;
 /// The worker's counters, from the start of the extension, in bytes. Reserved. SEG-13.
 pub const WORKER_COUNTERS_AT: u32 = 448;
 
-/// Deadlines, from the start of the extension, in bytes. LANE-38.
+/// Deadlines, from the start of the extension, in bytes. LANE-46.
 pub const DEADLINES_AT: u32 = 512;
 /// Entries of two words among the deadlines: one for each call in flight, by its id modulo this number. LANE-33.
 pub const DEADLINE_PLACES: u32 = 32;

@@ -38,7 +38,7 @@ impl Features {
     pub const MANY_SLOTS: Self = Self(1 << 9);
     /// Answers in the header line of the request. Reserved; required where used.
     pub const IN_PLACE_REPLIES: Self = Self(1 << 10);
-    /// The host says until when the caller of each call waits. LANE-38. It needs more than a segment, a clock that both sides
+    /// The host says until when the caller of each call waits. LANE-46. It needs more than a segment, a clock that both sides
     /// have: [`Self::SUPPORTED`] lacks it, and whoever knows that its clock is the other side's adds it.
     pub const DEADLINES: Self = Self(1 << 11);
 

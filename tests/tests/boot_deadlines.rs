@@ -70,7 +70,7 @@ impl Pair {
     }
 }
 
-/// LANE-40: a worker in the time namespace of its host tells its tasks what the host says.
+/// LANE-48: a worker in the time namespace of its host tells its tasks what the host says.
 #[test]
 fn a_worker_with_the_clock_of_its_host_accepts_deadlines() {
     within_deadline(|| {
@@ -88,7 +88,7 @@ fn a_worker_with_the_clock_of_its_host_accepts_deadlines() {
     });
 }
 
-/// LANE-40, KD-2: what a host of another time namespace says, or one that does not say which it has, is told to no task.
+/// LANE-48, KD-2: what a host of another time namespace says, or one that does not say which it has, is told to no task.
 #[test]
 fn a_worker_without_the_clock_of_its_host_accepts_no_deadlines() {
     let other = |mut boot: Boot| {
@@ -117,7 +117,7 @@ fn a_worker_without_the_clock_of_its_host_accepts_no_deadlines() {
     }
 }
 
-/// LANE-39: a hostile host says any number; a task that asks what is left gets a number, and its worker serves on.
+/// LANE-47: a hostile host says any number; a task that asks what is left gets a number, and its worker serves on.
 #[test]
 fn whatever_a_host_says_is_a_time() {
     within_deadline(|| {

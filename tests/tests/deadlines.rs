@@ -71,7 +71,7 @@ fn call<M: SharedMemory>(
     told
 }
 
-/// LANE-38: both words come before E1 of the request; where neither the call nor the one before it in its place has a
+/// LANE-46: both words come before E1 of the request; where neither the call nor the one before it in its place has a
 /// deadline, nothing is stored at all.
 #[test]
 fn deadlines_are_stored_before_the_request_and_only_where_there_are_any() {
@@ -107,7 +107,7 @@ fn deadlines_are_stored_before_the_request_and_only_where_there_are_any() {
     }
 }
 
-/// LANE-33, LANE-38: 32 calls in flight, and what each had says nothing of the next one in its place.
+/// LANE-33, LANE-46: 32 calls in flight, and what each had says nothing of the next one in its place.
 #[test]
 fn every_call_in_flight_has_an_entry_of_its_own() {
     let lane = Lane::new();
@@ -132,7 +132,7 @@ fn every_call_in_flight_has_an_entry_of_its_own() {
     }
 }
 
-/// LANE-38: a call that found no room has stated its deadline already. The next one with its place has its own, or none.
+/// LANE-46: a call that found no room has stated its deadline already. The next one with its place has its own, or none.
 #[test]
 fn a_deadline_of_a_call_that_was_not_sent_is_nobodys() {
     let lane = Lane::new();
@@ -144,7 +144,7 @@ fn a_deadline_of_a_call_that_was_not_sent_is_nobodys() {
     }
 }
 
-/// SEG-14, LANE-38: where the feature is not in force, deadlines are told to nobody and read by nobody.
+/// SEG-14, LANE-46: where the feature is not in force, deadlines are told to nobody and read by nobody.
 #[test]
 fn without_the_feature_the_words_have_no_meaning() {
     let lane = Lane::new();
@@ -157,7 +157,7 @@ fn without_the_feature_the_words_have_no_meaning() {
     assert_eq!(call(&mut host, &mut worker, None), None);
 }
 
-/// LANE-39, H2: a host that says anything at any time says a number, and the call goes on.
+/// LANE-47, H2: a host that says anything at any time says a number, and the call goes on.
 #[test]
 fn hostile_words_are_numbers() {
     let lane = Lane::new();

@@ -66,7 +66,7 @@ fn assert_not_told(pool: &Pool, task: Task<(), Vec<u64>>) {
     assert!((before..=after).contains(&told.now), "{before} {told:?} {after}");
 }
 
-/// LANE-38, LANE-39: also in a place whose last call had another deadline, or none.
+/// LANE-46, LANE-47: also in a place whose last call had another deadline, or none.
 #[test]
 fn a_task_knows_what_is_left_of_its_time() {
     on_all(|pool, remote| {
