@@ -30,6 +30,10 @@ pub struct Boot {
     pub host_pid: u32,
     /// Inode of the host's pid namespace: in another one `host_pid` means nothing.
     pub host_pid_namespace: u64,
+    /// Inode of the host's time namespace: in another one its deadlines mean nothing. Optional, 0 where it is not known: hosts
+    /// of before did not say it. LANE-48.
+    #[serde(default)]
+    pub host_time_namespace: u64,
     /// Longest payload in bytes.
     pub max_payload: u32,
     /// Longest chain of causes.
@@ -79,6 +83,7 @@ impl Boot {
             lane,
             host_pid: std::process::id(),
             host_pid_namespace: crate::process::pid_namespace(),
+            host_time_namespace: crate::clock::time_namespace(),
             max_payload: limits.payload,
             max_causes: limits.causes,
             max_depth: limits.depth,
@@ -286,7 +291,7 @@ mod tests {
     fn every_missing_or_mistyped_field_is_named() {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
         let fields: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(fields.len(), 16);
+        assert_eq!(fields.len(), 17);
         assert!(!value.as_object().unwrap().contains_key("eventfd"));
         assert!(!value.as_object().unwrap().contains_key("socket"));
         // Came later: hosts without them have the defaults.
@@ -301,7 +306,10 @@ mod tests {
         for field in fields {
             let mut without = value.clone();
             without.as_object_mut().unwrap().remove(&field);
-            if later.contains(&field.as_str()) {
+            if field == "host_time_namespace" {
+                let unknown = Boot { host_time_namespace: 0, ..boot() };
+                assert_eq!(Boot::from_json(&without.to_string()), Ok(unknown));
+            } else if later.contains(&field.as_str()) {
                 assert_eq!(Boot::from_json(&without.to_string()), Ok(boot()));
             } else {
                 let error = Boot::from_json(&without.to_string()).unwrap_err();

@@ -3,6 +3,7 @@
 mod withdraw;
 
 use crate::call_table::{CallId, CallTable};
+use crate::deadlines::DeadlineWriter;
 use crate::journal::JournalReader;
 use crate::peer_control::PeerControl;
 use crate::transfer::{Inbox, Outbox, SendError};
@@ -10,8 +11,8 @@ use crate::way::Way;
 use crate::withdrawal::WithdrawalSender;
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Features, LaneState, Layout, Negotiation, ProtocolViolation, Region, SLOTS,
-    SlotIndex, SlotMask, Word0,
+    Direction, Features, LaneState, Layout, MonotonicTime, Negotiation, ProtocolViolation, Region,
+    SLOTS, SlotIndex, SlotMask, Word0,
 };
 use knit_ring::{
     AbortSender, AttachError, Notifier, OutOfBounds, SharedMemory, SharedWord, Stamps, Waiter,
@@ -46,6 +47,7 @@ pub struct HostLane<M: SharedMemory> {
     journal: Option<JournalReader<M>>,
     /// There where the feature is in force.
     withdrawal: Option<WithdrawalSender<M>>,
+    deadlines: Option<DeadlineWriter<M>>,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -137,6 +139,10 @@ impl<M: SharedMemory> HostLane<M> {
                 .then(|| JournalReader::new(memory, layout))
                 .transpose()?,
             withdrawal: withdraw.then(|| WithdrawalSender::new(memory, layout)).transpose()?,
+            deadlines: features
+                .contains(Features::DEADLINES)
+                .then(|| DeadlineWriter::new(memory, layout))
+                .transpose()?,
             poisoned: None,
         }))
     }
@@ -157,6 +163,23 @@ impl<M: SharedMemory> HostLane<M> {
     /// Nothing was sent; see [`SendError`].
     #[inline]
     pub fn submit(&mut self, function: u16, payload: &Payload<'_>) -> Result<Submitted, SendError> {
+        self.submit_until(function, payload, None)
+    }
+
+    /// As [`Self::submit`], for a call whose caller waits until `deadline`, a moment of this process's `CLOCK_MONOTONIC`: the
+    /// worker can tell the task. Nothing happens when the time is over: that is the caller's to do. Where
+    /// [`Features::DEADLINES`] is not in force, the deadline is told to nobody.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent; see [`SendError`].
+    #[inline]
+    pub fn submit_until(
+        &mut self,
+        function: u16,
+        payload: &Payload<'_>,
+        deadline: Option<MonotonicTime>,
+    ) -> Result<Submitted, SendError> {
         if let Some(violation) = self.poisoned {
             return Err(SendError::Poisoned(violation));
         }
@@ -165,6 +188,11 @@ impl<M: SharedMemory> HostLane<M> {
         let abort =
             Some(call.place() as u16).filter(|signal| u32::from(*signal) < self.abort_capacity);
         let word0 = Word0::Call { function, abort };
+        if let (Some(deadlines), Some(place)) =
+            (&mut self.deadlines, SlotIndex::new(call.place() as u32))
+        {
+            deadlines.state(place, deadline);
+        }
         if let Err(error) = self.out.send(word0, call.word(), payload) {
             self.calls.cancel(call);
             if let SendError::Poisoned(violation) = error {

@@ -99,6 +99,8 @@
 mod boot;
 mod buffer;
 mod call_table;
+mod clock;
+mod deadlines;
 pub mod debug;
 mod descriptors;
 mod error;
@@ -143,8 +145,16 @@ pub use transfer::SendError;
 pub use worker::{EXIT_BOOT_FAILED, EXIT_NO_ANSWER, EXIT_VIOLATION, EXIT_WARM_UP_FAILED};
 pub use worker_lane::{Request, WorkerLane};
 
+/// Ends that only this crate drives, for the fuzz targets: no part of what the crate promises.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::buffer::fuzzing::{LinkEnd, number};
+    pub use crate::knitting::fuzzing::KnittingEnds;
+}
+
 pub use knit_codec as codec;
 #[cfg(feature = "serde")]
 pub use knit_codec::Json;
 pub use knit_codec::{Decode, Encode, ErrorValue, Limits, Reply, Value};
-pub use knit_proto::ProtocolViolation;
+pub use knit_proto::{MonotonicTime, ProtocolViolation};

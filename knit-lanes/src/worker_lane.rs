@@ -1,5 +1,6 @@
 //! The worker's end of a lane, as a state machine.
 
+use crate::deadlines::DeadlineReader;
 use crate::host_lane::{LaneError, stamps};
 use crate::journal::JournalWriter;
 use crate::peer_control::PeerControl;
@@ -9,8 +10,8 @@ use crate::withdrawal::WithdrawalReceiver;
 use crate::worker_ends::WorkerEnds;
 use knit_codec::Payload;
 use knit_proto::{
-    Direction, Features, LaneState, Layout, Negotiation, Phase, ProtocolViolation, Region, Tag,
-    Word0,
+    Direction, Features, LaneState, Layout, MonotonicTime, Negotiation, Phase, ProtocolViolation,
+    Region, Tag, Word0,
 };
 use knit_ring::{AbortReceiver, AttachError, Notifier, SharedMemory, SharedWord, Waiter};
 
@@ -32,6 +33,7 @@ pub struct WorkerLane<M: SharedMemory> {
     journal: Option<JournalWriter<M>>,
     /// There where the feature is in force.
     withdrawal: Option<WithdrawalReceiver<M>>,
+    deadlines: Option<DeadlineReader<M>>,
 }
 
 /// One call to serve.
@@ -115,6 +117,10 @@ impl<M: SharedMemory> WorkerLane<M> {
                 .contains(Features::WITHDRAW)
                 .then(|| WithdrawalReceiver::new(memory, layout))
                 .transpose()?,
+            deadlines: accepted
+                .contains(Features::DEADLINES)
+                .then(|| DeadlineReader::new(memory, layout))
+                .transpose()?,
         };
         // Relaxed, all three: E6 orders them.
         memory.word(mine.epoch)?.store_relaxed(fields.epoch);
@@ -175,6 +181,20 @@ impl<M: SharedMemory> WorkerLane<M> {
     /// The host broke the protocol; the lane is poisoned.
     pub fn is_pending(&mut self) -> Result<bool, ProtocolViolation> {
         self.ends.is_pending()
+    }
+
+    /// Until when the caller of this call waits, as the host's `CLOCK_MONOTONIC` has it: two loads. `None` when it waits without end, and
+    /// where [`Features::DEADLINES`] is not in force. Ask from the taking of the request until its answer: at other times it
+    /// is the deadline of another call, or of none. A hostile host says any number, and another one each time.
+    #[must_use]
+    pub fn deadline(&self, call: u32) -> Option<MonotonicTime> {
+        self.deadlines.as_ref()?.of_call(call)
+    }
+
+    /// The same, for a task that asks when it likes.
+    #[inline]
+    pub(crate) fn deadlines(&self) -> Option<&DeadlineReader<M>> {
+        self.deadlines.as_ref()
     }
 
     /// Answers a call, whose task is over. Returns whether the host sleeps and must be woken.

@@ -7,7 +7,8 @@
 //! byte  256   stage journal   32 words, see `journal`                            writer: worker
 //! byte  384   host's counters             reserved: zero, ignored                writer: host
 //! byte  448   worker's counters           reserved: zero, ignored                writer: worker
-//! byte  512   ... 4096, and further pages reserved: zero, ignored
+//! byte  512   deadlines        32 pairs of words, see `deadline`              writer: host
+//! byte  768   ... 4096, and further pages reserved: zero, ignored
 //! ```
 //!
 //! Each control line has one writer. A side *parks* by setting its own `parked`, and waits on the
@@ -37,6 +38,11 @@ pub const JOURNAL_WORDS: u32 = 32;
 pub const HOST_COUNTERS_AT: u32 = 384;
 /// The worker's counters, from the start of the extension, in bytes. Reserved. SEG-13.
 pub const WORKER_COUNTERS_AT: u32 = 448;
+
+/// Deadlines, from the start of the extension, in bytes. LANE-46.
+pub const DEADLINES_AT: u32 = 512;
+/// Entries of two words among the deadlines: one for each call in flight, by its id modulo this number. LANE-33.
+pub const DEADLINE_PLACES: u32 = 32;
 
 /// State of the side that writes the line, from the start of the line, in bytes: a [`LaneState`].
 /// LANE-3.
@@ -174,5 +180,6 @@ const _: () = {
     assert!(WORKER_CONTROL_AT + CONTROL_BYTES <= JOURNAL_AT);
     assert!(JOURNAL_AT + JOURNAL_WORDS * 4 <= HOST_COUNTERS_AT);
     assert!(HOST_COUNTERS_AT + 64 <= WORKER_COUNTERS_AT);
-    assert!(WORKER_COUNTERS_AT + 64 <= MIN_EXTENSION_BYTES);
+    assert!(WORKER_COUNTERS_AT + 64 <= DEADLINES_AT);
+    assert!(DEADLINES_AT + DEADLINE_PLACES * 8 <= MIN_EXTENSION_BYTES);
 };

@@ -41,11 +41,14 @@ impl Features {
     /// The host can take calls back that the worker has not begun. LANE-38. It needs [`Self::JOURNAL`] and a worker that asks of
     /// each request whether it is wanted: [`Self::SUPPORTED`] lacks it, and whoever does adds it.
     pub const WITHDRAW: Self = Self(1 << 12);
+    /// The host says until when the caller of each call waits. LANE-46. It needs more than a segment, a clock that both sides
+    /// have: [`Self::SUPPORTED`] lacks it, and whoever knows that its clock is the other side's adds it.
+    pub const DEADLINES: Self = Self(1 << 11);
 
     /// What this implementation can do.
     pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::JOURNAL.0 | Self::FUTEX_BELLS.0);
 
-    const NAMES: [(Self, &str); 12] = [
+    const NAMES: [(Self, &str); 13] = [
         (Self::STAMPS, "stamps"),
         (Self::JOURNAL, "journal"),
         (Self::RECORDER, "recorder"),
@@ -58,6 +61,7 @@ impl Features {
         (Self::MANY_SLOTS, "many slots"),
         (Self::IN_PLACE_REPLIES, "in-place replies"),
         (Self::WITHDRAW, "withdraw"),
+        (Self::DEADLINES, "deadlines"),
     ];
 
     /// The features whose bits are set in `bits`, known or not.

@@ -1,8 +1,9 @@
 //! Validated positions inside one segment.
 
 use crate::{
-    ArenaLayout, ControlLayout, Direction, EXTENSION_AT, HOST_CONTROL_AT, HeaderFields, JOURNAL_AT,
-    JOURNAL_WORDS, MailboxLayout, Region, Span, WITHDRAWN_AT, WORKER_CONTROL_AT, WordOffset,
+    ArenaLayout, ControlLayout, DEADLINE_PLACES, DEADLINES_AT, Direction, EXTENSION_AT,
+    HOST_CONTROL_AT, HeaderFields, JOURNAL_AT, JOURNAL_WORDS, MailboxLayout, Region, Span,
+    WITHDRAWN_AT, WORKER_CONTROL_AT, WordOffset,
 };
 
 /// Unit of the segment's pages, in bytes. A constant of the layout, not of the machine. SEG-21.
@@ -91,6 +92,13 @@ impl Layout {
     #[must_use]
     pub fn withdrawn(&self) -> WordOffset {
         self.extension().word(WITHDRAWN_AT).expect("word inside the page")
+    }
+
+    /// The deadlines.
+    #[must_use]
+    pub fn deadlines(&self) -> Span {
+        let deadlines = self.extension().part(DEADLINES_AT, DEADLINE_PLACES * 8);
+        deadlines.expect("words inside the page")
     }
 
     /// A region of the lane block, from the start of the segment.

@@ -35,6 +35,7 @@ mod bare;
 mod block;
 mod clause;
 mod control_message;
+mod deadline;
 mod extension;
 mod feature;
 mod header;
@@ -63,12 +64,13 @@ pub use control_message::{
     CONTROL_MESSAGE_BYTES, CONTROL_MESSAGE_DROP, CONTROL_MESSAGE_GIVE, CONTROL_MESSAGE_LANE,
     CONTROL_MESSAGE_VERSION, ControlMessage, LaneMessage,
 };
+pub use deadline::{MonotonicTime, deadline_index};
 pub use extension::{
     AWAKE, CONTROL_BELL_AT, CONTROL_BYTES, CONTROL_EPOCH_AT, CONTROL_FEATURES_AT,
-    CONTROL_PARKED_AT, CONTROL_PID_AT, CONTROL_STATE_AT, ControlLayout, EXTENSION_AT,
-    ExtensionBytes, HOST_CONTROL_AT, HOST_COUNTERS_AT, JOURNAL_AT, JOURNAL_WORDS, LaneState,
-    MAX_EXTENSION_BYTES, MIN_EXTENSION_BYTES, PARKED, WITHDRAWN_AT, WORKER_CONTROL_AT,
-    WORKER_COUNTERS_AT,
+    CONTROL_PARKED_AT, CONTROL_PID_AT, CONTROL_STATE_AT, ControlLayout, DEADLINE_PLACES,
+    DEADLINES_AT, EXTENSION_AT, ExtensionBytes, HOST_CONTROL_AT, HOST_COUNTERS_AT, JOURNAL_AT,
+    JOURNAL_WORDS, LaneState, MAX_EXTENSION_BYTES, MIN_EXTENSION_BYTES, PARKED, WITHDRAWN_AT,
+    WORKER_CONTROL_AT, WORKER_COUNTERS_AT,
 };
 pub use feature::Features;
 pub use header::{

@@ -257,7 +257,8 @@ export declare const extension: {
   readonly stage_journal: 256;
   readonly host_counters: 384;
   readonly worker_counters: 448;
-  readonly reserved_512: 512;
+  readonly deadlines: 512;
+  readonly reserved_768: 768;
 };
 
 /** Control line: offsets of fields in bytes. What one side tells the other about itself. One writer. */
@@ -424,6 +425,7 @@ export declare const Feature: {
   readonly MANY_SLOTS: 0x00000200;
   readonly IN_PLACE_REPLIES: 0x00000400;
   readonly WITHDRAW: 0x00001000;
+  readonly DEADLINES: 0x00000800;
 };
 
 /** Where the bytes of a payload stand. */

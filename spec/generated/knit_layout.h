@@ -113,6 +113,7 @@
 #define KNIT_FEATURE_MANY_SLOTS UINT32_C(0x00000200)
 #define KNIT_FEATURE_IN_PLACE_REPLIES UINT32_C(0x00000400)
 #define KNIT_FEATURE_WITHDRAW UINT32_C(0x00001000)
+#define KNIT_FEATURE_DEADLINES UINT32_C(0x00000800)
 
 /* Forms of payloads. The numbers are of this file, not of the wire. */
 enum knit_form {
@@ -360,7 +361,8 @@ enum knit_error {
 #define KNIT_EXTENSION_STAGE_JOURNAL_AT UINT32_C(256)
 #define KNIT_EXTENSION_HOST_COUNTERS_AT UINT32_C(384)
 #define KNIT_EXTENSION_WORKER_COUNTERS_AT UINT32_C(448)
-#define KNIT_EXTENSION_RESERVED_512_AT UINT32_C(512)
+#define KNIT_EXTENSION_DEADLINES_AT UINT32_C(512)
+#define KNIT_EXTENSION_RESERVED_768_AT UINT32_C(768)
 
 /* Control line: places of fields and bits. */
 #define KNIT_CONTROL_LINE_SIZE UINT32_C(64)
@@ -625,7 +627,8 @@ struct knit_extension {
     uint32_t stage_journal[32];
     uint32_t host_counters[16];
     uint32_t worker_counters[16];
-    uint32_t reserved_512[896];
+    uint32_t deadlines[64];
+    uint32_t reserved_768[832];
 };
 KNIT_STATIC_ASSERT(sizeof(struct knit_extension) == KNIT_EXTENSION_SIZE);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, host_control) == KNIT_EXTENSION_HOST_CONTROL_AT);
@@ -636,6 +639,7 @@ KNIT_STATIC_ASSERT(offsetof(struct knit_extension, reserved_192) == KNIT_EXTENSI
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, stage_journal) == KNIT_EXTENSION_STAGE_JOURNAL_AT);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, host_counters) == KNIT_EXTENSION_HOST_COUNTERS_AT);
 KNIT_STATIC_ASSERT(offsetof(struct knit_extension, worker_counters) == KNIT_EXTENSION_WORKER_COUNTERS_AT);
-KNIT_STATIC_ASSERT(offsetof(struct knit_extension, reserved_512) == KNIT_EXTENSION_RESERVED_512_AT);
+KNIT_STATIC_ASSERT(offsetof(struct knit_extension, deadlines) == KNIT_EXTENSION_DEADLINES_AT);
+KNIT_STATIC_ASSERT(offsetof(struct knit_extension, reserved_768) == KNIT_EXTENSION_RESERVED_768_AT);
 
 #endif /* KNIT_LAYOUT_H */

@@ -166,7 +166,8 @@ export const extension = Object.freeze({
   stage_journal: 256,
   host_counters: 384,
   worker_counters: 448,
-  reserved_512: 512,
+  deadlines: 512,
+  reserved_768: 768,
 });
 
 /** Control line: offsets of fields in bytes. What one side tells the other about itself. One writer. */
@@ -333,6 +334,7 @@ export const Feature = Object.freeze({
   MANY_SLOTS: 0x00000200,
   IN_PLACE_REPLIES: 0x00000400,
   WITHDRAW: 0x00001000,
+  DEADLINES: 0x00000800,
 });
 
 /** Where the bytes of a payload stand. */

@@ -156,7 +156,7 @@ fn refuse(text: &str) -> f64 {
     panic!("{text}")
 }
 
-async fn yield_once() {
+pub(crate) async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {
         if core::mem::replace(&mut yielded, true) {

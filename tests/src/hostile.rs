@@ -3,6 +3,7 @@
 use crate::{Intercept, Intercepted, Order};
 use knit_ring::HeapMemory;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Values that bugs like.
@@ -40,10 +41,34 @@ struct State {
     /// Loads in 256 that are tampered with.
     rate: u32,
     /// What each word was loaded as last.
-    seen: HashMap<u32, u32>,
+    seen: HashMap<u32, u32, Places>,
     accesses: Accesses,
     /// What was loaded since the accesses were taken.
-    loaded: HashSet<u32>,
+    loaded: HashSet<u32, Places>,
+}
+
+/// Hashes places in a memory: they are looked up at each load, and nobody chooses them to collide.
+type Places = BuildHasherDefault<PlaceHasher>;
+
+#[derive(Debug, Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32((*byte).into());
+        }
+    }
+
+    fn write_u32(&mut self, place: u32) {
+        // 2^64 divided by the golden ratio, the high half folded onto the low one.
+        let mixed = (self.0 ^ u64::from(place)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// How a party has accessed its memory.
@@ -68,7 +93,7 @@ impl HostileMemory {
     #[must_use]
     pub fn driven(inner: &HeapMemory, noise: Noise, rate: u32) -> Self {
         let accesses = Accesses::default();
-        let (seen, loaded) = (HashMap::new(), HashSet::new());
+        let (seen, loaded) = (HashMap::default(), HashSet::default());
         let state = State { noise, rate, seen, accesses, loaded };
         Self::over(inner, Hostile { state: Mutex::new(state) })
     }

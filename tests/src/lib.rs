@@ -18,6 +18,7 @@
 
 pub mod async_tasks;
 mod crash;
+pub mod deadline_tasks;
 pub mod differential;
 mod explore;
 mod fetch_count;

@@ -94,7 +94,7 @@ fn offsets() -> Vec<(&'static str, &'static str, &'static str, u64)> {
     let segment = at!["segment": "extension" EXTENSION_AT];
     let arena = at!["arena_region": "data" ARENA_DATA_AT];
     let extension = at!["extension": "host_control" HOST_CONTROL_AT,
-        "withdrawn" WITHDRAWN_AT, "worker_control" WORKER_CONTROL_AT, "stage_journal" JOURNAL_AT,
+        "withdrawn" WITHDRAWN_AT, "worker_control" WORKER_CONTROL_AT, "stage_journal" JOURNAL_AT, "deadlines" DEADLINES_AT,
         "host_counters" HOST_COUNTERS_AT, "worker_counters" WORKER_COUNTERS_AT];
     let control = at!["control_line": "state" CONTROL_STATE_AT, "epoch" CONTROL_EPOCH_AT,
         "parked" CONTROL_PARKED_AT, "bell" CONTROL_BELL_AT, "features" CONTROL_FEATURES_AT,
@@ -125,7 +125,7 @@ fn sizes() -> [(&'static str, &'static str, u64); 6] {
 }
 
 /// Public constants that say nothing of the wire, or follow from others by a formula beside them.
-const DERIVED: [&str; 18] = [
+const DERIVED: [&str; 19] = [
     "ALL",
     "ASSIGNED",
     "CURRENT",
@@ -137,6 +137,7 @@ const DERIVED: [&str; 18] = [
     "COUNT",
     "HEADER_WORDS",
     "JOURNAL_WORDS",
+    "DEADLINE_PLACES",
     "HEADER_LINE_BYTES",
     "SLOTS_BYTES",
     "STAMP_AT",
@@ -164,6 +165,7 @@ fn features() -> Vec<(&'static str, u32)> {
         MANY_SLOTS,
         IN_PLACE_REPLIES,
         WITHDRAW,
+        DEADLINES,
     ]
 }
 
@@ -290,9 +292,13 @@ fn features_and_states_are_those_of_the_file() {
         .filter(|entry| text(entry, "since") == "1.0")
         .map(|entry| 1 << number(entry, "bit"))
         .sum();
-    // Those of a segment; the control channel needs a socket beside it, the eventfd is one, withdrawal a worker that asks.
-    let supported = Features::SUPPORTED.or(Features::BUFFER_HANDLES).or(Features::EVENTFD);
-    let supported = supported.or(Features::WITHDRAW);
+    // Those of a segment; the control channel needs a socket beside it, the eventfd is a descriptor, deadlines need a clock,
+    // withdrawal a worker that asks.
+    let supported = Features::SUPPORTED
+        .or(Features::BUFFER_HANDLES)
+        .or(Features::EVENTFD)
+        .or(Features::DEADLINES)
+        .or(Features::WITHDRAW);
     assert_eq!(supported.bits(), now, "the features of 1.0 are those supported");
 
     let names: Vec<_> =

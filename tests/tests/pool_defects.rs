@@ -50,6 +50,9 @@ fn timeouts_do_not_depend_on_the_clock_of_the_worker() {
         assert!(matches!(error, CallError::TimedOut { timeout: SHORT, .. }), "{error}");
         drop(held);
         assert_eq!(pool.call(in_time, 3.0).wait().unwrap(), 9.0);
+        // A deadline of another clock would be one that is over.
+        let told = pool.call(remote.time_left.with_timeout(LONG), ()).wait().unwrap();
+        assert_eq!(told, None);
     });
 }
 

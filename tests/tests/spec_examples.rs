@@ -4,8 +4,8 @@ use knit_codec::Payload;
 use knit_lanes::{HostLane, WorkerLane};
 use knit_proto::{
     CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_LINE_AT, HeaderFields,
-    LaneKind, Layout, PayloadPlace, RawHeader, Region, SlotHeader, Span, Tag, Version, Word0,
-    WordOffset,
+    LaneKind, Layout, MonotonicTime, PayloadPlace, RawHeader, Region, SlotHeader, Span, Tag,
+    Version, Word0, WordOffset,
 };
 use knit_ring::{
     AbortSender, HeapMemory, Sender, SharedMemory, SharedWord, Stamps, create_segment,
@@ -118,6 +118,34 @@ fn the_stage_journal_of_the_lanes_chapter() {
     worker.take().unwrap().unwrap();
     let example = example("lanes.md", "stage journal");
     assert_eq!(example.len(), 12);
+    for (at, byte) in example {
+        assert_eq!(byte, byte_at(&memory, layout.extension().at() + at), "byte {at}");
+    }
+}
+
+#[test]
+fn the_deadlines_of_the_lanes_chapter() {
+    let fields = HeaderFields { optional: Features::DEADLINES, ..fields() };
+    let layout = Layout::new(fields);
+    let memory = HeapMemory::zeroed(layout.len()).unwrap();
+    create_segment(&memory, &fields).unwrap();
+    HostLane::announce(&memory, &layout, 77).unwrap();
+    let features = Features::DEADLINES.or(Features::FUTEX_BELLS);
+    let mut worker = WorkerLane::open_with(&memory, &layout, 1024, 78, features).unwrap();
+    let mut host = HostLane::connect(&memory, &layout, 1024).unwrap().expect("the worker is open");
+    let nothing = Payload::bare(Tag::UNDEFINED);
+    let mut submit = |deadline| host.submit_until(0, &nothing, deadline).unwrap().call.word();
+    assert_eq!([submit(None), submit(None)], [0, 1]);
+    for call in [0, 1] {
+        assert_eq!(worker.take().unwrap().unwrap().call, call);
+        worker.respond(call, false, &nothing).unwrap();
+        host.take().unwrap().unwrap();
+    }
+    let deadline = MonotonicTime::from_nanoseconds((1 << 32) + 5);
+    let mut submit = |deadline| host.submit_until(0, &nothing, deadline).unwrap().call.word();
+    assert_eq!([submit(None), submit(Some(deadline)), submit(None)], [32, 33, 2]);
+    let example = example("lanes.md", "deadlines");
+    assert_eq!(example.len(), 24);
     for (at, byte) in example {
         assert_eq!(byte, byte_at(&memory, layout.extension().at() + at), "byte {at}");
     }

@@ -24,8 +24,9 @@ tasks:
   gen --check       fail when one of those is stale
   vectors           compare spec/vectors with what this project produces
   vectors --bless   rewrite them
-  fuzz <target> <seconds>
-                    fuzz it with cargo-fuzz and AddressSanitizer; `all`: each target so long
+  fuzz <target> <seconds> [--jobs <n>]
+                    fuzz it with cargo-fuzz and AddressSanitizer; `all`: each target so long, n of them
+                    at a time, with a table of their executions at the end
   fuzz --list       the targets
   fuzz --check      compare the seeds in fuzz/corpus with what the vectors imply
   fuzz --bless      rewrite them
@@ -42,7 +43,8 @@ fn main() -> ExitCode {
         ["vectors"] => steps::vectors("--check"),
         ["vectors", "--bless"] => steps::vectors("--bless"),
         ["fuzz", mode @ ("--list" | "--check" | "--bless")] => fuzz::corpora(&[mode]),
-        ["fuzz", target, seconds] => fuzz::run(target, seconds),
+        ["fuzz", target, seconds] => fuzz::run(target, seconds, "1"),
+        ["fuzz", target, seconds, "--jobs", jobs] => fuzz::run(target, seconds, jobs),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

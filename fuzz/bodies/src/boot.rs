@@ -52,26 +52,49 @@ fn knittings() -> Json {
     description(&Places::new(4096, Some(258)), &["alpha", "square"], None)
 }
 
-/// Paths of everything in a description.
-fn paths(json: &Json, at: &str, into: &mut Vec<String>) {
-    let members = json.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value));
-    let elements = json.as_array().into_iter().flatten().enumerate();
-    for (name, value) in members.chain(elements.map(|(index, value)| (index.to_string(), value))) {
-        let path = format!("{at}/{name}");
-        paths(value, &path, into);
-        into.push(path);
+/// How many parts a description has, of all levels.
+fn parts(json: &Json) -> usize {
+    let parts_of = |value: &Json| 1 + parts(value);
+    match json {
+        Json::Object(members) => members.values().map(parts_of).sum(),
+        Json::Array(elements) => elements.iter().map(parts_of).sum(),
+        _ => 0,
+    }
+}
+
+/// Path of the part that has so many before it, a part coming after what is in it. `left` is what is left of
+/// that number.
+fn path(json: &Json, left: &mut usize) -> Option<String> {
+    let mut path_in = |name: &dyn core::fmt::Display, value: &Json| {
+        if let Some(below) = path(value, left) {
+            return Some(format!("/{name}{below}"));
+        }
+        match left.checked_sub(1) {
+            None => Some(format!("/{name}")),
+            Some(less) => {
+                *left = less;
+                None
+            }
+        }
+    };
+    match json {
+        Json::Object(members) => members.iter().find_map(|(name, value)| path_in(name, value)),
+        Json::Array(elements) => {
+            elements.iter().enumerate().find_map(|(index, value)| path_in(&index, value))
+        }
+        _ => None,
     }
 }
 
 fn changed(mut json: Json, input: &mut Input<'_>) -> Json {
     input.some_steps(MOST_CHANGES, |input| {
-        let mut all = Vec::new();
-        paths(&json, "", &mut all);
+        let all = parts(&json);
         // Copies of parts double what there is.
-        if all.is_empty() || all.len() > MOST_MEMBERS {
+        if all == 0 || all > MOST_MEMBERS {
             return;
         }
-        let path = &all[usize::from(input.short()) % all.len()];
+        let nth = |n: u16| path(&json, &mut (usize::from(n) % all)).expect("there are as many");
+        let path = &*nth(input.short());
         let value = match input.below(9) {
             0 => {
                 let (parent, name) = path.rsplit_once('/').expect("paths begin with one");
@@ -86,8 +109,8 @@ fn changed(mut json: Json, input: &mut Input<'_>) -> Json {
             4 => json!(f64::from_bits(input.wide())),
             5 => json!(input.text()),
             6 => {
-                let other = &all[usize::from(input.short()) % all.len()];
-                json.pointer(other).cloned().unwrap_or_default()
+                let other = nth(input.short());
+                json.pointer(&other).cloned().unwrap_or_default()
             }
             7 => match json.pointer(path).and_then(Json::as_u64) {
                 Some(number) => json!(number.wrapping_add(input.word() as i32 as u64)),
@@ -190,4 +213,26 @@ pub(crate) fn seeds() -> Vec<Seed> {
         Seed::new("ours-field-missing", vec![OURS, 2, 0, 0]),
         Seed::new("knitting-place-moved", vec![KNITTINGS, 12, 0, 7, 64, 0, 0, 0]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_part_of_a_description_has_a_path_of_its_own() {
+        for json in [ours(), knittings(), json!(7), json!([[], {}, [[1]]])] {
+            let all = parts(&json);
+            let paths: BTreeSet<_> =
+                (0..all).map(|n| path(&json, &mut n.clone()).expect("a part")).collect();
+            assert_eq!(paths.len(), all);
+            assert!(paths.iter().all(|path| json.pointer(path).is_some()), "{paths:?}");
+            assert_eq!(path(&json, &mut all.clone()), None);
+        }
+        // What is in a part comes before it.
+        let json = json!({"a": [1, {"b": 2}], "c": 3});
+        let all: Vec<_> = (0..5_usize).map(|n| path(&json, &mut n.clone()).unwrap()).collect();
+        assert_eq!(all, ["/a/0", "/a/1/b", "/a/1", "/a", "/c"]);
+    }
 }

@@ -17,7 +17,9 @@ pub mod corpus;
 mod header;
 mod host_lane;
 mod input;
+mod knitting_ends;
 mod limits;
+mod link;
 mod mailbox;
 mod memory;
 mod negotiation;
@@ -25,6 +27,7 @@ mod payload_decode;
 mod payload_round_trip;
 mod segment;
 mod slot_header;
+mod speed;
 mod value;
 
 pub use arena::arena;
@@ -33,6 +36,8 @@ pub use change::change;
 pub use control_channel::control_channel;
 pub use header::header;
 pub use host_lane::host_lane;
+pub use knitting_ends::knitting_ends;
+pub use link::link;
 pub use mailbox::mailbox;
 pub use memory::memory;
 pub use negotiation::negotiation;
@@ -40,6 +45,7 @@ pub use payload_decode::payload_decode;
 pub use payload_round_trip::payload_round_trip;
 pub use segment::segment;
 pub use slot_header::slot_header;
+pub use speed::speed;
 
 use corpus::Seed;
 
@@ -129,6 +135,18 @@ pub const TARGETS: &[Target] = &[
         body: host_lane,
         seeds: host_lane::seeds,
         about: "calls through a lane: each has one outcome, and its own",
+    },
+    Target {
+        name: "link",
+        body: link,
+        seeds: link::seeds,
+        about: "the book of a lane's shared buffers, the other side of its channel honest or hostile",
+    },
+    Target {
+        name: "knitting_ends",
+        body: knitting_ends,
+        seeds: knitting_ends::seeds,
+        about: "a worker's ends on the bare lane block of a Knitting host, which writes anything between any two loads",
     },
 ];
 

@@ -280,6 +280,13 @@ impl Link {
         }
     }
 
+    /// How many buffers the other side has from this one, and this one from the other.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.given.len(), state.held.len())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,6 +11,8 @@
 pub(crate) mod context;
 mod copy;
 mod enveloped;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod link;
 mod moved;
 mod socket;

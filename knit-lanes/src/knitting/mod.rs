@@ -20,6 +20,8 @@
 
 mod answer;
 mod boot;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod host;
 mod object;
 mod serve;

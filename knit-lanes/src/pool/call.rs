@@ -1,5 +1,6 @@
 //! One call: its state, and the handle that waits for it.
 
+use super::deadlines::TimeLimit;
 use super::shared::Shared;
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::error::{CallError, TaskError, TaskFailure};
@@ -12,6 +13,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use knit_codec::{Decode, Encode, ErrorValue};
+use knit_proto::MonotonicTime;
 use knit_ring::FutexPair;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +32,8 @@ pub(crate) struct CallState {
     lane: AtomicUsize,
     /// 1 once the call is the driver's business too: see `Inner::unattended`.
     watched: AtomicU32,
+    /// When its time is over.
+    deadline: Option<MonotonicTime>,
     inner: Mutex<Inner>,
 }
 
@@ -98,10 +102,15 @@ const INLINE: usize = usize::MAX - 2;
 
 impl CallState {
     pub(super) fn new(outcome: Option<Outcome>) -> Arc<Self> {
+        Self::with_deadline(outcome, None)
+    }
+
+    fn with_deadline(outcome: Option<Outcome>, deadline: Option<MonotonicTime>) -> Arc<Self> {
         Arc::new(Self {
             done: AtomicU32::new(outcome.is_some().into()),
             lane: AtomicUsize::new(QUEUED),
             watched: AtomicU32::new(0),
+            deadline,
             inner: Mutex::new(Inner { outcome, ..Inner::default() }),
         })
     }
@@ -110,6 +119,12 @@ impl CallState {
     pub(crate) fn is_done(&self) -> bool {
         // Acquire: pairs with the release store in `complete`.
         self.done.load(Ordering::Acquire) != 0
+    }
+
+    /// When the time of the call is over, for its task.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<MonotonicTime> {
+        self.deadline
     }
 
     /// The lane that has the call, unless it is still queued.
@@ -361,11 +376,13 @@ impl<T: Decode> Call<T> {
                 Ok(parcel) => {
                     // No lane takes longer ones.
                     bytes = u32::try_from(parcel.payload.len()).unwrap_or(0);
-                    let state = CallState::new(None);
+                    let limit = task.timeout().and_then(TimeLimit::from_now);
+                    let deadline = limit.as_ref().and_then(|limit| limit.deadline);
+                    let state = CallState::with_deadline(None, deadline);
                     let retry = shared.retry && task.retries();
                     shared.submit(task.index(), retry, parcel, &state);
-                    if let Some(timeout) = task.timeout() {
-                        shared.expire_after(timeout, &state);
+                    if let Some(limit) = limit {
+                        shared.expire(&limit, &state);
                     }
                     state
                 }

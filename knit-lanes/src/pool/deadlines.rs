@@ -4,12 +4,33 @@
 //! looks, or when the heap has doubled.
 
 use super::call::CallState;
+use crate::clock;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
+use knit_proto::MonotonicTime;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
+
+/// How long a call may take: when its time is over, for the driver and for its task.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimeLimit {
+    pub(super) timeout: Duration,
+    pub(super) at: Instant,
+    /// The same moment as a number.
+    pub(super) deadline: Option<MonotonicTime>,
+}
+
+impl TimeLimit {
+    /// So much time from now on; `None` when that has no end.
+    #[cold]
+    pub(super) fn from_now(timeout: Duration) -> Option<Self> {
+        // Not after `at`: the answer of a task that keeps to it is still waited for.
+        let deadline = clock::now().checked_add(timeout);
+        Some(Self { timeout, at: Instant::now().checked_add(timeout)?, deadline })
+    }
+}
 
 /// What is to happen at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -392,7 +392,8 @@ impl Core {
         {
             return self.not_given(lane, shared, error, call.state, wakes);
         }
-        match host.submit(call.function, &call.parcel.payload) {
+        let deadline = call.state.deadline();
+        match host.submit_until(call.function, &call.parcel.payload, deadline) {
             Ok(submitted) => {
                 if let (Some(link), Some(buffer)) = (&self.link, &call.parcel.buffer) {
                     link.published(buffer);

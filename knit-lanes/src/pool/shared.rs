@@ -5,7 +5,7 @@ mod given_up;
 use super::balancer::Picker;
 use super::builder::Builder;
 use super::call::{CallState, Wakes};
-use super::deadlines::{Deadlines, Due};
+use super::deadlines::{Deadlines, Due, TimeLimit};
 use super::events;
 use super::inline::InlineLane;
 use super::lane::{Lane, MOST_DEATHS, Offered};
@@ -339,12 +339,10 @@ impl Shared {
         }
     }
 
-    /// Ends the call when there is no answer after so much time.
-    pub(super) fn expire_after(&self, timeout: Duration, call: &Arc<CallState>) {
-        if let Some(at) = Instant::now().checked_add(timeout)
-            && !call.is_done()
-        {
-            self.add_deadline(at, Due::Expire(timeout), call);
+    /// Ends the call when there is no answer in its time.
+    pub(super) fn expire(&self, limit: &TimeLimit, call: &Arc<CallState>) {
+        if !call.is_done() {
+            self.add_deadline(limit.at, Due::Expire(limit.timeout), call);
         }
     }
 

@@ -80,6 +80,13 @@ pub(super) fn run(shared: &Shared, index: usize) {
     shared.driver.ring_local();
 }
 
+/// What a worker may accept.
+const OFFERED: Features = Features::STAMPS
+    .or(Features::JOURNAL)
+    .or(Features::WITHDRAW)
+    .or(Features::DEADLINES)
+    .or(Features::BUFFER_HANDLES);
+
 /// One incarnation of the worker, on a segment of its own. Returns when it has ended.
 fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartError> {
     let bytes = ExtensionBytes::MIN.lane_block_at() + shared.geometry.block_bytes();
@@ -89,10 +96,7 @@ fn live(shared: &Shared, lane: &Lane, epoch: u32) -> Result<WorkerExit, StartErr
         &HeaderFields {
             version: Version::CURRENT,
             required: Features::FUTEX_BELLS,
-            optional: Features::STAMPS
-                .or(Features::JOURNAL)
-                .or(Features::WITHDRAW)
-                .or(Features::BUFFER_HANDLES),
+            optional: OFFERED,
             epoch,
             creator: shared.creator,
             kind: lane.kind,

@@ -13,6 +13,7 @@ pub(crate) use thread::{ThreadEnd, WorkerThread, is_worker_thread};
 
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::buffer::link::Link;
+use crate::clock;
 use crate::debug::say;
 use crate::tasks::{Bound, NotYet, Tasks};
 use crate::worker_lane::{Request, WorkerLane};
@@ -116,7 +117,9 @@ impl<'t> Worker<'t> {
         let link = offered.contains(Features::BUFFER_HANDLES).then(link).flatten();
         let handles = link.as_ref().map_or(Features::NONE, |_| Features::BUFFER_HANDLES);
         let bell = bell.of_segment(offered);
-        let supported = Features::SUPPORTED.or(Features::WITHDRAW).or(handles).or(bell.features());
+        let deadlines = clock::deadlines(&boot, fields.kind);
+        let needs_more = Features::WITHDRAW.or(handles).or(bell.features()).or(deadlines);
+        let supported = Features::SUPPORTED.or(needs_more);
         let pid = std::process::id();
         tasks.run_warm_up().map_err(OpenError::WarmUp)?;
         let (limits, tasks) = (boot.limits(), tasks.bind(boot.tasks));
@@ -274,7 +277,8 @@ impl<'t> Worker<'t> {
         if request.withdrawn {
             return self.give_back(request.call);
         }
-        let context = TaskContext::of_worker(self.number, &self.aborts, request.abort);
+        let context = TaskContext::of_worker(self.number, &self.aborts, request.abort)
+            .with_deadlines(self.lane.deadlines(), request.call);
         let begin = || self.tasks.begin(&context, request.function, request.payload, &self.limits);
         let begun = decoding(buffer, || encoding(begin));
         if !self.origin.is_here() {

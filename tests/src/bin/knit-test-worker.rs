@@ -87,6 +87,9 @@ fn values(tasks: &mut Tasks) {
             std::hint::spin_loop();
         }
     });
+    tasks.add_with_context("time_left", |context: &TaskContext<'_>, (): ()| {
+        context.remaining().map(|remaining| remaining.as_secs_f64())
+    });
     tasks.add_with_context("is_aborted", |context: &TaskContext<'_>, (): ()| context.is_aborted());
 }
 

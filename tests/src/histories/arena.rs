@@ -51,13 +51,16 @@ impl Taken {
     }
 }
 
-/// Whether `size` bytes are free in one piece, granule by granule.
+/// Whether `size` bytes are free in one piece: between two neighbours, before the first, or behind the last.
 fn fits(taken: &[Taken], capacity: u32, size: u32) -> bool {
-    let mut run = 0;
-    (0..capacity).step_by(64).any(|at| {
-        let free = taken.iter().all(|block| at < block.start || at >= block.start + block.size);
-        run = if free { run + 64 } else { 0 };
-        run >= size
+    let mut blocks: Vec<_> = taken.iter().map(|block| (block.start, block.size)).collect();
+    blocks.sort_unstable();
+    blocks.push((capacity, 0));
+    let mut end = 0;
+    blocks.into_iter().any(|(start, size_here)| {
+        let gap = start - end;
+        end = start + size_here;
+        gap >= size
     })
 }
 

@@ -6,7 +6,6 @@ use knit_proto::{PayloadPlace, SlotHeader, SlotMask, Tag, Word0};
 use knit_ring::{
     BatchError, ClaimError, HeapMemory, Receiver, Sender, SharedMemory, Stamps, Taken,
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What is done to a mailbox. Lengths are at most 512 bytes.
 #[derive(Clone, Debug)]
@@ -33,23 +32,30 @@ pub enum MailboxOp {
 /// The mailbox as a plain list of who owns which slot.
 struct ReferenceMailbox {
     slots: u32,
-    /// Published and not taken: slot to call.
-    pending: BTreeMap<u32, u32>,
+    /// Published and not taken, by slot: the call.
+    pending: [Option<u32>; 32],
     /// Taken and not released.
-    finished: BTreeSet<u32>,
+    finished: Slots,
     /// Slots that the sender believes not to be free.
-    busy: BTreeSet<u32>,
+    busy: Slots,
     cursor: u32,
     next_call: u32,
+}
+
+/// Which slots: yes or no for each.
+type Slots = [bool; 32];
+
+fn count(slots: &Slots) -> usize {
+    slots.iter().filter(|slot| **slot).count()
 }
 
 impl ReferenceMailbox {
     fn new(slots: u32) -> Self {
         Self {
             slots,
-            pending: BTreeMap::new(),
-            finished: BTreeSet::new(),
-            busy: BTreeSet::new(),
+            pending: [None; 32],
+            finished: [false; 32],
+            busy: [false; 32],
             cursor: 0,
             next_call: 1,
         }
@@ -57,20 +63,30 @@ impl ReferenceMailbox {
 
     /// The slot that a claim gets: the first free one from the cursor on, in cyclic order. The
     /// sender looks at the release word only when it believes that there is none.
-    fn claim(&mut self, claimed: &BTreeSet<u32>) -> Option<u32> {
-        let order = (0..self.slots).map(|step| (self.cursor + step) % self.slots);
-        let usable: Vec<u32> = order.filter(|slot| !claimed.contains(slot)).collect();
-        if usable.iter().all(|slot| self.busy.contains(slot)) {
-            self.busy = self.pending.keys().chain(&self.finished).copied().collect();
-        }
-        usable.into_iter().find(|slot| !self.busy.contains(slot))
+    fn claim(&mut self, claimed: &Slots) -> Option<u32> {
+        self.first_free(claimed).or_else(|| {
+            for (slot, busy) in self.busy.iter_mut().enumerate() {
+                *busy = self.pending[slot].is_some() || self.finished[slot];
+            }
+            self.first_free(claimed)
+        })
+    }
+
+    fn first_free(&self, claimed: &Slots) -> Option<u32> {
+        let mut order = (0..self.slots).map(|step| (self.cursor + step) % self.slots);
+        order.find(|slot| !claimed[*slot as usize] && !self.busy[*slot as usize])
     }
 
     fn publish(&mut self, slot: u32, call: u32) {
-        assert!(self.pending.insert(slot, call).is_none(), "slot {slot} published while pending");
-        assert!(!self.finished.contains(&slot), "slot {slot} published while taken");
-        self.busy.insert(slot);
+        let at = slot as usize;
+        assert!(self.pending[at].replace(call).is_none(), "slot {slot} published while pending");
+        assert!(!self.finished[at], "slot {slot} published while taken");
+        self.busy[at] = true;
         self.cursor = (slot + 1) % self.slots;
+    }
+
+    fn pending(&self) -> usize {
+        self.pending.iter().flatten().count()
     }
 
     fn call(&mut self) -> u32 {
@@ -91,7 +107,7 @@ fn inline(call: u32, len: usize) -> SlotHeader {
 /// Checks a message that was taken; says which slot it was in.
 fn check_taken<M: SharedMemory>(taken: &Taken<'_, M>, reference: &mut ReferenceMailbox) -> u32 {
     let slot = taken.slot().get();
-    let call = reference.pending.remove(&slot).expect("a taken slot was pending");
+    let call = reference.pending[slot as usize].take().expect("a taken slot was pending");
     let [w0, id, tag, _, _, len, _] = taken.header().0;
     assert_eq!((w0, id, tag), (call & 0xffff, call, Tag::BYTES_INLINE.0));
     let mut seen = vec![0; len as usize];
@@ -114,7 +130,7 @@ pub fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
     let mut reference = ReferenceMailbox::new(slots);
     for op in ops {
         match op {
-            MailboxOp::Send(len) => match (sender.claim(), reference.claim(&BTreeSet::new())) {
+            MailboxOp::Send(len) => match (sender.claim(), reference.claim(&[false; 32])) {
                 (Ok(claim), Some(slot)) => {
                     assert_eq!(claim.slot().get(), slot);
                     let call = reference.call();
@@ -125,7 +141,7 @@ pub fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
                 (Err(ClaimError::Full), None) => {}
                 (claim, expected) => panic!("claimed {claim:?}, expected {expected:?}"),
             },
-            MailboxOp::Abandon(len) => match (sender.claim(), reference.claim(&BTreeSet::new())) {
+            MailboxOp::Abandon(len) => match (sender.claim(), reference.claim(&[false; 32])) {
                 (Ok(claim), Some(slot)) => {
                     assert_eq!(claim.slot().get(), slot);
                     claim.deposit(&vec![0xee; *len]).unwrap();
@@ -134,7 +150,7 @@ pub fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
                 (claim, expected) => panic!("claimed {claim:?}, expected {expected:?}"),
             },
             MailboxOp::Batch(len, publish) => {
-                let mut claimed = BTreeSet::new();
+                let mut claimed = [false; 32];
                 let mut added = Vec::new();
                 let mut batch = sender.batch();
                 for _ in 0..*len {
@@ -143,7 +159,7 @@ pub fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
                     match (batch.add(&inline(call, 9), &bytes(call, 9)), expected) {
                         (Ok(slot), Some(expected)) => {
                             assert_eq!(slot.get(), expected);
-                            claimed.insert(expected);
+                            claimed[expected as usize] = true;
                             added.push((expected, call));
                         }
                         (Err(BatchError::Claim(ClaimError::Full)), None) => {}
@@ -164,29 +180,29 @@ pub fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
                 match found {
                     Some(taken) => {
                         let slot = check_taken(&taken, &mut reference);
-                        reference.finished.insert(slot);
+                        reference.finished[slot as usize] = true;
                         if *finish {
                             taken.finish();
                         } else {
                             taken.release();
-                            reference.finished.clear();
+                            reference.finished = [false; 32];
                         }
                     }
                     None if *poll && stamps == Stamps::On => {}
-                    None => assert!(reference.pending.is_empty(), "a message stayed unseen"),
+                    None => assert_eq!(reference.pending(), 0, "a message stayed unseen"),
                 }
             }
             MailboxOp::Release => {
                 receiver.release();
-                reference.finished.clear();
+                reference.finished = [false; 32];
             }
             MailboxOp::IsPending => {
-                assert_eq!(receiver.is_pending().unwrap(), !reference.pending.is_empty());
+                assert_eq!(receiver.is_pending().unwrap(), reference.pending() != 0);
             }
         }
-        assert_eq!(sender.len() as usize, reference.busy.len());
-        assert_eq!(sender.is_empty(), reference.busy.is_empty());
-        assert!(sender.len() as usize >= reference.pending.len() + reference.finished.len());
+        let busy = count(&reference.busy);
+        assert_eq!((sender.len() as usize, sender.is_empty()), (busy, busy == 0));
+        assert!(busy >= reference.pending() + count(&reference.finished));
     }
     // Polls alone find the rest: the publish word is looked at every 32nd time.
     let mut idle = 0;
@@ -199,5 +215,5 @@ pub fn run_mailbox(slots: u32, stamps: Stamps, ops: &[MailboxOp]) {
             None => idle += 1,
         }
     }
-    assert!(reference.pending.is_empty(), "polls never found {:?}", reference.pending);
+    assert_eq!(reference.pending(), 0, "polls never found {:?}", reference.pending);
 }

@@ -10,6 +10,7 @@ mod regions;
 
 pub use boot::{Places, boot};
 pub use host::{Answer, Argument, Host};
+pub use regions::Regions;
 
 /// What of a message is where, by its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

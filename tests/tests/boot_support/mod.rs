@@ -88,6 +88,11 @@ pub fn spawn(boot: impl AsRef<OsStr>, stdin: impl Into<Stdio>) -> Child {
     spawn_with(boot, stdin, Vec::new())
 }
 
+/// The same with another worker program.
+pub fn spawn_worker(program: &str, boot: impl AsRef<OsStr>, stdin: impl Into<Stdio>) -> Child {
+    spawn_program(program, boot, stdin, Vec::new())
+}
+
 /// The same with an end of a control channel.
 pub fn spawn_with_channel(
     boot: impl AsRef<OsStr>,
@@ -111,7 +116,16 @@ fn spawn_with(
     stdin: impl Into<Stdio>,
     descriptors: Vec<FdMapping>,
 ) -> Child {
-    Command::new(WORKER)
+    spawn_program(WORKER, boot, stdin, descriptors)
+}
+
+fn spawn_program(
+    program: &str,
+    boot: impl AsRef<OsStr>,
+    stdin: impl Into<Stdio>,
+    descriptors: Vec<FdMapping>,
+) -> Child {
+    Command::new(program)
         .env(BOOT_ENV, boot)
         .stdin(stdin)
         .stdout(Stdio::piped())

@@ -34,6 +34,8 @@ pub struct Remote {
     pub until_aborted: Task<String, bool>,
     /// Whether its call is aborted.
     pub is_aborted: Task<(), bool>,
+    /// What is left of its call's time, in seconds.
+    pub time_left: Task<(), Option<f64>>,
     /// Prints to both streams.
     pub shout: Task<String, ()>,
     /// Uses its processor without end.
@@ -87,6 +89,7 @@ pub fn tasks() -> (Tasks, Remote) {
         value: tasks.declare("value"),
         // Not the worker's order: names count, positions do not.
         never: tasks.declare("never"),
+        time_left: tasks.declare("time_left"),
         square: tasks.declare("square"),
         filled: tasks.declare("filled"),
         pid: tasks.declare("pid"),

@@ -1,8 +1,9 @@
 //! The corpora of `fuzz/`, and one input at a time without a fuzzer: `cargo xtask fuzz` uses it, and so do people.
 
-use knit_fuzz_bodies::{TARGETS, Target, corpus, target};
+use knit_fuzz_bodies::{TARGETS, Target, corpus, speed, target};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{fs, io};
 
 const USAGE: &str = "\
@@ -12,6 +13,7 @@ usage: knit-fuzz --list                        every target, and what it is abou
        knit-fuzz --unpack TARGET FOLDER        a file for each input that is kept
        knit-fuzz --run TARGET FILE...          run these inputs
        knit-fuzz --keep TARGET NAME FILE       keep an input that has found something
+       knit-fuzz --speed SECONDS [TARGET]      inputs in a second of processor time
 ";
 
 fn main() -> ExitCode {
@@ -52,6 +54,13 @@ fn run(arguments: &[&str]) -> io::Result<ExitCode> {
         }
         ["--keep", target, name, file] => {
             corpus::keep(known(target)?, name, &fs::read(file)?)?;
+        }
+        ["--speed", seconds, ref names @ ..] => {
+            let time = seconds.parse().map(Duration::from_secs).map_err(io::Error::other)?;
+            let all = || TARGETS.iter().map(|target| target.name).collect();
+            for name in if names.is_empty() { all() } else { names.to_vec() } {
+                println!("{name:20} {:>9.0} a second", speed(known(name)?, time)?);
+            }
         }
         _ => {
             eprint!("{USAGE}");

@@ -1,9 +1,13 @@
 //! `cargo xtask fuzz`: the targets of `fuzz/` under cargo-fuzz, with AddressSanitizer.
 
+mod campaign;
+
+use campaign::Progress;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::tree;
 
@@ -15,6 +19,9 @@ const LONGEST_INPUT: u32 = 10;
 const LONGEST: u32 = 4096;
 /// Lines of a failure that are shown when the run itself was not.
 const SHOWN: usize = 60;
+
+/// Where memory comes from is noted by few frames: that is done for each allocation. Who runs a found input alone has them all.
+const OPTIONS: &str = "malloc_context_size=2";
 
 /// The names of all targets.
 fn targets() -> std::io::Result<Vec<String>> {
@@ -81,10 +88,14 @@ fn keeper(arguments: &[&str]) -> bool {
     }
 }
 
-/// Fuzzes one target, or `all` of them one after the other, for so many seconds each.
-pub(crate) fn run(target: &str, seconds: &str) -> ExitCode {
+/// Fuzzes one target, or `all` of them, `jobs` at a time, for so many seconds each.
+pub(crate) fn run(target: &str, seconds: &str, jobs: &str) -> ExitCode {
     let Ok(seconds) = seconds.parse::<u32>() else {
         eprintln!("xtask: `{seconds}` is no number of seconds");
+        return ExitCode::from(2);
+    };
+    let Ok(jobs @ 1..) = jobs.parse::<usize>() else {
+        eprintln!("xtask: `{jobs}` is no number of jobs");
         return ExitCode::from(2);
     };
     let mut names = match targets() {
@@ -115,18 +126,33 @@ pub(crate) fn run(target: &str, seconds: &str) -> ExitCode {
         eprintln!("xtask: the fuzz targets do not build");
         return ExitCode::FAILURE;
     }
-    let failed = names.iter().filter(|name| !fuzz(name, seconds, one)).count();
-    println!("fuzz: {} targets, {seconds} s each, {failed} failed", names.len());
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let fine = match &names[..] {
+        [name] if one => fuzz(name, seconds, true, &Progress::default()).fine,
+        names => campaign::run(names, seconds, jobs),
+    };
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Fuzzes a target; whether nothing was found. Its whole output is shown where it is `alone`.
-fn fuzz(name: &str, seconds: u32, alone: bool) -> bool {
+/// What fuzzing a target came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    executions: u64,
+    /// Edges of the program that were covered.
+    edges: u64,
+    /// Nothing was found.
+    fine: bool,
+    time: Duration,
+}
+
+/// Fuzzes a target. Its whole output is shown where it is `alone`.
+fn fuzz(name: &str, seconds: u32, alone: bool, progress: &Progress) -> Found {
+    let (begin, mut result) = (Instant::now(), Found::default());
     let found = folder(name);
     if !keeper(&["--unpack", name, &found.to_string_lossy()]) {
-        return false;
+        return result;
     }
     let child = nightly("cargo")
+        .env("ASAN_OPTIONS", OPTIONS)
         .args(["fuzz", "run", "--sanitizer", "address", name])
         .arg(&found)
         .arg("--")
@@ -140,11 +166,10 @@ fn fuzz(name: &str, seconds: u32, alone: bool) -> bool {
         Ok(child) => child,
         Err(error) => {
             eprintln!("xtask: cannot run rustup: {error}");
-            return false;
+            return result;
         }
     };
     let mut tail = VecDeque::new();
-    let (mut executions, mut covered) = (None, None);
     let output = BufReader::new(child.stderr.take().expect("it was piped"));
     // What is not UTF-8 is shown as far as it is.
     for line in output.split(b'\n').map_while(Result::ok) {
@@ -152,24 +177,26 @@ fn fuzz(name: &str, seconds: u32, alone: bool) -> bool {
         if alone {
             eprintln!("{line}");
         }
-        if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
-            executions = Some(number.trim().to_owned());
+        if let Some(executions) = executed(&line) {
+            result.executions = result.executions.max(executions);
+            progress.executed(executions);
         }
-        covered = after(&line, "cov: ").or(covered);
+        if let Some(edges) = after(&line, "cov: ").and_then(|word| word.parse().ok()) {
+            result.edges = edges;
+        }
         tail.push_back(line);
         if tail.len() > SHOWN {
             tail.pop_front();
         }
     }
-    let fine = child.wait().is_ok_and(|status| status.success());
-    if !fine && !alone {
+    result.fine = child.wait().is_ok_and(|status| status.success());
+    result.time = begin.elapsed();
+    if !result.fine && !alone {
         tail.iter().for_each(|line| eprintln!("{line}"));
     }
-    let unknown = || "?".to_owned();
-    let (executions, covered) =
-        (executions.unwrap_or_else(unknown), covered.unwrap_or_else(unknown));
+    let Found { executions, edges, fine, .. } = result;
     let outcome = if fine { "nothing found" } else { "FAILED" };
-    println!("{name:20} {executions:>10} executions, {covered:>6} edges, {outcome}");
+    println!("{name:20} {executions:>10} executions, {edges:>6} edges, {outcome}");
     if !fine {
         println!(
             "  run the file that stands above without a fuzzer, and keep it once it is understood:\n  \
@@ -177,7 +204,15 @@ fn fuzz(name: &str, seconds: u32, alone: bool) -> bool {
              cargo run -p knit-fuzz-bodies --bin knit-fuzz -- --keep {name} NAME FILE"
         );
     }
-    fine
+    result
+}
+
+/// How many executions there were by a line of libFuzzer: one of its progress, or the last one.
+fn executed(line: &str) -> Option<u64> {
+    if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
+        return number.trim().parse().ok();
+    }
+    line.strip_prefix('#')?.split_whitespace().next()?.parse().ok()
 }
 
 /// The word after `name` in a line.
@@ -201,8 +236,9 @@ mod tests {
     fn the_targets_are_listed_and_no_other_is_run() {
         let names = targets().unwrap();
         assert!(names.len() > 10 && names.contains(&"header".to_owned()), "{names:?}");
-        assert!(run("nobody", "1") == ExitCode::from(2));
-        assert!(run("all", "soon") == ExitCode::from(2));
+        assert!(run("nobody", "1", "1") == ExitCode::from(2));
+        assert!(run("all", "soon", "1") == ExitCode::from(2));
+        assert!(run("all", "1", "0") == ExitCode::from(2));
     }
 
     #[test]
@@ -210,5 +246,11 @@ mod tests {
         let line = "#2\tINITED cov: 181 ft: 182 corp: 1/1b exec/s: 0 rss: 38Mb";
         assert_eq!(after(line, "cov: ").as_deref(), Some("181"));
         assert_eq!(after("stat::peak_rss_mb: 38", "cov: "), None);
+        assert_eq!(executed(line), Some(2));
+        assert_eq!(executed("stat::number_of_executed_units: 1234"), Some(1234));
+        for other in ["INFO: 3 files found", "    #0 0x5581 in main", "stat::peak_rss_mb: 38", "#"]
+        {
+            assert_eq!(executed(other), None, "{other}");
+        }
     }
 }
