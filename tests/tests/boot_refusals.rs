@@ -84,6 +84,8 @@ fn a_field_that_is_missing_or_of_another_type_is_named() {
                 "max_limbs",
                 "max_fields",
                 "new_privileges",
+                "host_time_namespace",
+                "socket",
             ];
             if !later.contains(&name.as_str()) {
                 refuses(without.to_string(), Stdio::null(), &["KNIT_BOOT is malformed", name]);

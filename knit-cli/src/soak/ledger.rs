@@ -8,8 +8,7 @@ use super::SoakError;
 use core::fmt;
 use knit_proto::{Span, WordOffset};
 use knit_ring::{Mapped, Mapping, SharedMemory, SharedWord, SharedWordRmw, inherited_descriptor};
-use rustix::io::FdFlags;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Cells of each caller.
 pub const CELLS: u32 = 1 << 18;
@@ -19,8 +18,8 @@ pub const MOST: u32 = 3;
 pub const MOST_CALLERS: u64 = 1 << 7;
 /// Bits of the number of a call; with those of its caller they fit the whole numbers of a float.
 const NUMBER_BITS: u32 = 45;
-/// Lowest number that the descriptor has in a worker: above those that a worker is given.
-const DESCRIPTOR: i32 = 64;
+/// Number of its descriptor in workers.
+pub const DESCRIPTOR: u16 = 64;
 
 /// One call: which caller made it, as the how-manieth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,17 +73,13 @@ impl Ledger {
         Ok(Self(memory))
     }
 
-    /// A descriptor of it that programs which this process starts inherit under the same number.
+    /// A descriptor of it, for workers.
     ///
     /// # Errors
     ///
     /// The system has none.
-    pub fn to_inherit(&self) -> Result<OwnedFd, SoakError> {
-        let file = rustix::io::fcntl_dupfd_cloexec(self.0.backing().file(), DESCRIPTOR);
-        let file = file.map_err(SoakError::ledger)?;
-        rustix::io::fcntl_setfd(&file, FdFlags::empty()).map_err(SoakError::ledger)?;
-        debug_assert!(file.as_raw_fd() >= DESCRIPTOR);
-        Ok(file)
+    pub fn descriptor(&self) -> Result<OwnedFd, SoakError> {
+        rustix::io::fcntl_dupfd_cloexec(self.0.backing().file(), 0).map_err(SoakError::ledger)
     }
 
     /// The ledger that this process has inherited under this number.
@@ -137,6 +132,7 @@ impl fmt::Debug for Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn a_cell_counts_for_its_last_call_only() {
@@ -171,8 +167,7 @@ mod tests {
     #[test]
     fn whoever_inherits_the_descriptor_counts_in_the_same_memory() {
         let ledger = Ledger::create(1).unwrap();
-        let file = ledger.to_inherit().unwrap();
-        assert_eq!(rustix::io::fcntl_getfd(&file), Ok(FdFlags::empty()));
+        let file = ledger.descriptor().unwrap();
         let again = Ledger::inherited(file.as_raw_fd()).unwrap();
         let id = Id { caller: 0, number: 9 };
         again.count_run(id);

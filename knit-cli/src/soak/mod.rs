@@ -29,7 +29,6 @@ use leaks::Resources;
 use ledger::Ledger;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -126,10 +125,9 @@ pub fn run(options: Options) -> Result<(), SoakError> {
     );
     print(&line)?;
     let ledger = Ledger::create(options.callers)?;
-    let inherited = ledger.to_inherit()?;
     let before = Resources::now()?;
 
-    let shared = start(options, &ledger, &inherited)?;
+    let shared = start(options, &ledger)?;
     let begin = Instant::now();
     let (ended, kills) = call(options, seed, &shared)?;
     let took = begin.elapsed();
@@ -163,17 +161,18 @@ pub fn run(options: Options) -> Result<(), SoakError> {
     }
 }
 
-fn start(options: Options, ledger: &Ledger, inherited: &OwnedFd) -> Result<Shared, SoakError> {
+fn start(options: Options, ledger: &Ledger) -> Result<Shared, SoakError> {
     let mischief = options.inject.and_then(|mischief| mischief.to_possible_value());
     let mischief = mischief.as_ref().map_or("", |mischief| mischief.get_name());
-    let told = format!("{} {mischief}", inherited.as_raw_fd());
+    let told = format!("{} {mischief}", ledger::DESCRIPTOR);
+    let isolation = Isolation::default().env(LEDGER_ENV, told);
     let mut tasks = Tasks::new();
     let handles = tasks::declare(&mut tasks);
     let program = std::env::current_exe().map_err(SoakError::Begin)?;
     let pool = Pool::builder()
         .processes(options.workers)
         .command(program, [] as [OsString; 0])
-        .isolation(Isolation::default().env(LEDGER_ENV, told))
+        .isolation(isolation.descriptor(ledger::DESCRIPTOR, ledger.descriptor()?))
         .start(tasks)
         .map_err(SoakError::Start)?;
     Ok(Shared {
