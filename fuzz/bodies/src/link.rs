@@ -74,6 +74,8 @@ struct Book {
     held: BTreeMap<u32, Held>,
     closed: bool,
     fault: Option<ControlFault>,
+    /// The packet with the fault had descriptors.
+    disposed: bool,
     /// Handles that were found, and the length of their memory.
     found: Vec<(SharedBuffer, u32)>,
     ours: Vec<SharedBuffer>,
@@ -95,6 +97,7 @@ impl Book {
             held: BTreeMap::new(),
             closed: false,
             fault: None,
+            disposed: false,
             found: Vec::new(),
             ours: Vec::new(),
             given: BTreeMap::new(),
@@ -166,6 +169,7 @@ impl Book {
                     any = true;
                     let entered = message.and_then(|message| self.enter(message, paper));
                     self.fault = entered.err();
+                    self.disposed = self.fault.is_some() && paper.is_some();
                 }
             }
         }
@@ -329,6 +333,9 @@ impl Book {
         self.read_as_peer();
         self.drain();
         self.hold();
+        if self.disposed {
+            peer::until_disposed();
+        }
         // What was found outlives its place in the book.
         for (buffer, len) in &self.found {
             let mut last = [0; 1];

@@ -6,8 +6,11 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::LazyLock;
 
 /// What a descriptor stands for that the peer sends.
@@ -114,6 +117,7 @@ pub(super) struct Peer(Option<OwnedFd>);
 
 impl Peer {
     pub(super) fn new(socket: OwnedFd) -> Self {
+        LazyLock::force(&FIRST);
         Self(Some(socket))
     }
 
@@ -152,5 +156,32 @@ impl Peer {
         let files = files.flatten().collect();
         bytes.truncate(found.bytes);
         Some((bytes, files))
+    }
+}
+
+/// The threads of this process, by their ids.
+fn threads() -> BTreeSet<OsString> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    tasks.filter_map(|task| Some(task.ok()?.file_name())).collect()
+}
+
+/// The threads that were there before the first packet was sent.
+static FIRST: LazyLock<BTreeSet<OsString>> = LazyLock::new(threads);
+
+/// Waits for the thread that closes the descriptors of a packet which was refused. What a thread has allocated while it begins
+/// is a leak to a sanitizer that looks just then. Until it has a name of its own it has that of its maker.
+pub(super) fn until_disposed() {
+    let name =
+        |thread: &str| std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
+    let own = name("thread-self");
+    let is_closing = |thread: &OsString| {
+        let name = name(&format!("self/task/{}", thread.to_string_lossy()));
+        name.trim_end() == "knit-close" || name == own
+    };
+    let this = std::fs::read_link("/proc/thread-self").ok();
+    let this = this.as_deref().and_then(Path::file_name);
+    let others = || threads().into_iter().filter(|thread| !FIRST.contains(thread));
+    while others().any(|thread| Some(&*thread) != this && is_closing(&thread)) {
+        std::thread::yield_now();
     }
 }
