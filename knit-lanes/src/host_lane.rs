@@ -1,5 +1,6 @@
 //! The host's end of a lane, as a state machine.
 
+mod expiry;
 mod withdraw;
 
 use crate::call_table::{CallId, CallTable};
@@ -48,6 +49,7 @@ pub struct HostLane<M: SharedMemory> {
     /// There where the feature is in force.
     withdrawal: Option<WithdrawalSender<M>>,
     deadlines: Option<DeadlineWriter<M>>,
+    expiry: expiry::Expiry,
     poisoned: Option<ProtocolViolation>,
 }
 
@@ -143,6 +145,7 @@ impl<M: SharedMemory> HostLane<M> {
                 .contains(Features::DEADLINES)
                 .then(|| DeadlineWriter::new(memory, layout))
                 .transpose()?,
+            expiry: expiry::Expiry::default(),
             poisoned: None,
         }))
     }
@@ -167,8 +170,8 @@ impl<M: SharedMemory> HostLane<M> {
     }
 
     /// As [`Self::submit`], for a call whose caller waits until `deadline`, a moment of this process's `CLOCK_MONOTONIC`: the
-    /// worker can tell the task. Nothing happens when the time is over: that is the caller's to do. Where
-    /// [`Features::DEADLINES`] is not in force, the deadline is told to nobody.
+    /// worker can tell the task. When the time is over, [`Self::expire`] names the call; nothing happens by itself. Where
+    /// [`Features::DEADLINES`] is not in force, the worker is not told.
     ///
     /// # Errors
     ///
@@ -199,6 +202,9 @@ impl<M: SharedMemory> HostLane<M> {
                 self.poisoned = Some(violation);
             }
             return Err(error);
+        }
+        if let Some(deadline) = deadline {
+            self.expiry.begin(call.place(), deadline);
         }
         Ok(Submitted { call, wake: self.notifier.notify() })
     }
@@ -361,10 +367,11 @@ impl<M: SharedMemory> HostLane<M> {
         let Some(received) = read(&mut self.inbox)? else { return Ok(None) };
         let unknown = ProtocolViolation::UnknownCall { slot: received.slot, call: received.call };
         let call = self.calls.end(received.call).ok_or(unknown)?;
-        if let Some(place) = SlotIndex::new(call.place() as u32)
-            && self.aborted.contains(place)
-        {
-            self.clear_abort(place);
+        if let Some(place) = SlotIndex::new(call.place() as u32) {
+            self.expiry.end(place);
+            if self.aborted.contains(place) {
+                self.clear_abort(place);
+            }
         }
         let (rejected, withdrawn) = match received.word0 {
             Word0::Answer { rejected } if !self.is_withdrawing() => (rejected, false),

@@ -16,7 +16,11 @@ struct Lane {
 
 impl Lane {
     fn new() -> Self {
-        let fields = HeaderFields { optional: Features::DEADLINES, ..header_fields(0, 32) };
+        Self::with_signals(32, Features::DEADLINES)
+    }
+
+    fn with_signals(signals: u32, optional: Features) -> Self {
+        let fields = HeaderFields { optional, ..header_fields(0, signals) };
         let layout = Layout::new(fields);
         let memory = HeapMemory::zeroed(layout.len()).unwrap();
         create_segment(&memory, &fields).unwrap();
@@ -188,5 +192,45 @@ fn hostile_words_are_numbers() {
                 lane.load(lane.entry(call)[1]),
             )
         );
+    }
+}
+
+/// A lane reads no clock: it is told the time, names each call once whose deadline has come, and tells its worker, also where
+/// that is not told the deadlines.
+#[test]
+fn calls_expire_when_their_deadline_has_come() {
+    for (signals, features) in
+        [(0, Features::NONE), (32, Features::NONE), (32, Features::DEADLINES)]
+    {
+        let lane = Lane::with_signals(signals, features);
+        let mut worker = lane.open();
+        let mut host = lane.connect(&lane.memory);
+        let aborts = WorkerLane::aborts(&lane.memory, &lane.layout).unwrap();
+        let mut submit = |deadline: Option<MonotonicTime>| {
+            host.submit_until(0, &NOTHING, deadline).unwrap().call
+        };
+        let (late, never) = (submit(at(300)), submit(None));
+        let early = [submit(at(100)), submit(at(200))];
+        let now = MonotonicTime::from_nanoseconds;
+        assert_eq!(host.next_deadline(), at(100));
+        assert_eq!(host.expire(now(99)), []);
+        assert_eq!(host.expire(now(200)), early);
+        assert_eq!((host.expire(now(200)), host.in_flight()), (vec![], 4));
+        assert_eq!(host.next_deadline(), at(300));
+        // The worker is told where the lane has signals, and answers all of them.
+        for call in [late, never, early[0], early[1]] {
+            let request = worker.take().unwrap().expect("a request");
+            assert_eq!(request.call, call.word());
+            let is_over = signals > 0 && early.contains(&call);
+            assert_eq!(request.abort.is_some_and(|signal| aborts.is_set(signal)), is_over);
+            worker.respond(request.call, false, &NOTHING).unwrap();
+            assert_eq!(host.take().unwrap().expect("an answer").call, call);
+        }
+        // What has ended in time does not expire, nor does what comes into its place.
+        assert_eq!((host.next_deadline(), host.expire(now(u64::MAX))), (None, vec![]));
+        for _ in 0..SLOTS {
+            host.submit(0, &NOTHING).unwrap();
+            assert_eq!(host.expire(now(u64::MAX)), []);
+        }
     }
 }
