@@ -1,7 +1,8 @@
 //! Slow readers of payloads, headers, header lines, control lines and messages that are easy to hold against
 //! the chapters of `spec/`, for comparison with the crates, of which they use nothing.
 //!
-//! Values come out in the form that the files of `spec/vectors/payload` have, faults by their names.
+//! Values of payloads come out in the form that the files of `spec/vectors/payload` have, what lines and headers
+//! say as plain numbers, faults by their names.
 
 mod header;
 mod json;
@@ -9,9 +10,9 @@ mod lane;
 mod slot;
 mod text;
 
-pub use header::{Reader, header};
+pub use header::{Header, Reader, header};
 pub use lane::{Line, Observer, channel};
-pub use slot::{SlotLimits, slot};
+pub use slot::{Slot, SlotLimits, slot};
 
 use json::Node;
 use serde_json::{Value, json};

@@ -24,9 +24,9 @@ tasks:
   gen --check       fail when one of those is stale
   vectors           compare spec/vectors with what this project produces
   vectors --bless   rewrite them
-  fuzz <target> <seconds> [--jobs <n>]
-                    fuzz it with cargo-fuzz and AddressSanitizer; `all`: each target so long, n of them
-                    at a time, with a table of their executions at the end
+  fuzz <targets> <seconds> [--jobs <n>]
+                    fuzz one with cargo-fuzz and AddressSanitizer; several with commas between them, or
+                    `all`: each so long, n at a time, with a table of their executions at the end
   fuzz --list       the targets
   fuzz --check      compare the seeds in fuzz/corpus with what the vectors imply
   fuzz --bless      rewrite them
@@ -34,6 +34,9 @@ tasks:
 ";
 
 fn main() -> ExitCode {
+    if fuzz::rustc::is_meant() {
+        return fuzz::rustc::run();
+    }
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => steps::test(),

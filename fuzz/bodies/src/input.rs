@@ -1,7 +1,5 @@
 //! Bytes of a fuzzer as parts of a structured input, and back: seeds are written the way they are read.
 
-use arbitrary::Unstructured;
-
 /// Most steps of one input. Work is bounded by what a step may do.
 pub(crate) const MAX_STEPS: usize = 400;
 
@@ -11,11 +9,11 @@ const REPEAT: u16 = 1 << 15;
 const MOST_BYTES: u16 = 4096;
 
 /// What is read. Behind the end stand zeros.
-pub(crate) struct Input<'a>(Unstructured<'a>);
+pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self(Unstructured::new(bytes))
+        Self(bytes)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -23,7 +21,7 @@ impl<'a> Input<'a> {
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
-        self.0.arbitrary().unwrap_or_default()
+        self.array::<1>()[0]
     }
 
     pub(crate) fn flag(&mut self) -> bool {
@@ -31,15 +29,28 @@ impl<'a> Input<'a> {
     }
 
     pub(crate) fn short(&mut self) -> u16 {
-        self.0.arbitrary().unwrap_or_default()
+        u16::from_le_bytes(self.array())
     }
 
     pub(crate) fn word(&mut self) -> u32 {
-        self.0.arbitrary().unwrap_or_default()
+        u32::from_le_bytes(self.array())
     }
 
     pub(crate) fn wide(&mut self) -> u64 {
-        self.0.arbitrary().unwrap_or_default()
+        u64::from_le_bytes(self.array())
+    }
+
+    /// One branch where there are enough bytes: under a fuzzer, each costs more than what it guards.
+    #[inline(always)]
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        if let Some((first, rest)) = self.0.split_first_chunk() {
+            self.0 = rest;
+            return *first;
+        }
+        let mut array = [0; N];
+        array[..self.0.len()].copy_from_slice(self.0);
+        self.0 = &[];
+        array
     }
 
     /// A byte below `limit`.
@@ -54,8 +65,9 @@ impl<'a> Input<'a> {
         if short & REPEAT != 0 {
             return vec![self.byte(); len];
         }
-        let len = len.min(self.0.len());
-        self.0.bytes(len).unwrap_or_default().to_vec()
+        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        bytes.to_vec()
     }
 
     /// As [`Self::bytes`], made text.
@@ -65,7 +77,7 @@ impl<'a> Input<'a> {
 
     /// What is left.
     pub(crate) fn rest(self) -> &'a [u8] {
-        self.0.take_rest()
+        self.0
     }
 
     /// Steps until the end of the input, at most [`MAX_STEPS`].
@@ -159,6 +171,8 @@ mod tests {
     fn behind_the_end_stand_zeros() {
         let mut input = Input::new(&[9]);
         assert_eq!((input.word(), input.wide(), input.bytes()), (9, 0, Vec::new()));
+        // What is cut off is read as far as it is there.
+        assert_eq!(Input::new(&[1, 2, 3]).word(), 0x0003_0201);
         assert!(input.is_empty());
     }
 }

@@ -36,6 +36,7 @@ fn fuzz(name: &str) {
     let kept = corpus::kept(target).unwrap();
     assert!(kept.len() >= 5, "{} inputs", kept.len());
     for seed in &kept {
+        assert!(seed.bytes.len() <= target.longest, "{} would be cut off", seed.name);
         run(target, seed.name.clone(), &seed.bytes);
     }
     println!("{name}: {} inputs that are kept, {CHANGES} changes, seed {SEED:#x}", kept.len());

@@ -1,7 +1,6 @@
 //! Segment headers, by the steps of `spec/segment.md`.
 
 use super::Fault;
-use serde_json::{Map, Value, json};
 
 /// Who reads a header.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +11,42 @@ pub struct Reader {
     pub features: u32,
 }
 
-/// What the 256 bytes of a header say, as `fields` and `layout` of the files of `spec/vectors/header`, or the
-/// first fault. `mapped` is the length of the segment in bytes according to the system.
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Layout version, major and minor.
+    pub version: (u64, u64),
+    /// Features required and features offered besides.
+    pub features: (u32, u32),
+    /// Incarnation of the lane.
+    pub epoch: u64,
+    /// The creator: process, when it began, boot of the machine.
+    pub creator: (u64, u128, u128),
+    /// 1: process, 2: thread.
+    pub lane_kind: u64,
+    /// Abort signals of the lane.
+    pub abort_capacity: u64,
+    /// Hash of the table of task names.
+    pub tasks: u128,
+    /// Bytes of the extension.
+    pub extension: u64,
+    /// Bytes of the arena of requests and of that of responses.
+    pub arenas: (u64, u64),
+    /// Bytes of them that have memory from the start.
+    pub reserved: (u64, u64),
+    /// Name, place and length of each region of the lane block, in the order of SEG-5.
+    pub regions: [(&'static str, u64, u64); 8],
+    /// Bytes of the segment.
+    pub len: u64,
+}
+
+/// What the 256 bytes of a header say, or the first fault. `mapped` is the length of the segment in bytes
+/// according to the system.
 ///
 /// # Errors
 ///
 /// The header is refused.
-pub fn header(bytes: &[u8; 256], reader: Reader, mapped: u64) -> Result<Value, Fault> {
+pub fn header(bytes: &[u8; 256], reader: Reader, mapped: u64) -> Result<Header, Fault> {
     let u32_at = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| bytes[at + byte]));
     let u64_at = |at: usize| u128::from(u32_at(at)) + (u128::from(u32_at(at + 4)) << 32);
     let must = |holds: bool, fault: Fault| if holds { Ok(()) } else { Err(fault) };
@@ -65,37 +93,26 @@ pub fn header(bytes: &[u8; 256], reader: Reader, mapped: u64) -> Result<Value, F
         (name, at, len)
     });
     let pages = [("extension", 4096, extension), ("lane_block", block, end - block)];
-    let mut layout = Map::new();
-    layout.insert("segment".into(), json!({ "at": 0, "bytes": end }));
-    for (index, (name, at, len)) in pages.into_iter().chain(regions).enumerate() {
+    for (index, (_, at, len)) in pages.into_iter().chain(regions).enumerate() {
         must(word(96 + 8 * index) == at && word(100 + 8 * index) == len, "region")?;
-        layout.insert(name.into(), json!({ "at": at, "bytes": len }));
     }
     must(u64_at(24) == end.into() && mapped == end, "segment_length")?;
     let (request_reserved, response_reserved) = (word(176), word(180));
     for (reserved, arena) in [(request_reserved, request), (response_reserved, response)] {
         must(reserved % 64 == 0 && reserved <= arena - 64, "reserved_bytes")?;
     }
-    let bits = |at| format!("{:#010x}", u32_at(at));
-    Ok(json!({
-        "fields": {
-            "major": major,
-            "minor": minor,
-            "required": bits(32),
-            "optional": bits(36),
-            "epoch": word(40),
-            "creator_pid": word(44),
-            "creator_start": u64_at(48).to_string(),
-            "creator_boot": u64_at(56).to_string(),
-            "lane_kind": word(64),
-            "abort_capacity": signals,
-            "tasks": u64_at(88).to_string(),
-            "extension_bytes": extension,
-            "request_arena_bytes": request,
-            "response_arena_bytes": response,
-            "request_reserved": request_reserved,
-            "response_reserved": response_reserved,
-        },
-        "layout": layout,
-    }))
+    Ok(Header {
+        version: (major, minor),
+        features: (u32_at(32), u32_at(36)),
+        epoch: word(40),
+        creator: (word(44), u64_at(48), u64_at(56)),
+        lane_kind: word(64),
+        abort_capacity: signals,
+        tasks: u64_at(88),
+        extension,
+        arenas: (request, response),
+        reserved: (request_reserved, response_reserved),
+        regions,
+        len: end,
+    })
 }

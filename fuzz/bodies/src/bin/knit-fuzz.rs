@@ -13,6 +13,7 @@ usage: knit-fuzz --list                        every target, and what it is abou
        knit-fuzz --unpack TARGET FOLDER        a file for each input that is kept
        knit-fuzz --run TARGET FILE...          run these inputs
        knit-fuzz --keep TARGET NAME FILE       keep an input that has found something
+       knit-fuzz --longest TARGET              bytes of the longest input that a fuzzer tries
        knit-fuzz --speed SECONDS [TARGET]      inputs in a second of processor time
 ";
 
@@ -55,6 +56,7 @@ fn run(arguments: &[&str]) -> io::Result<ExitCode> {
         ["--keep", target, name, file] => {
             corpus::keep(known(target)?, name, &fs::read(file)?)?;
         }
+        ["--longest", name] => println!("{}", known(name)?.longest),
         ["--speed", seconds, ref names @ ..] => {
             let time = seconds.parse().map(Duration::from_secs).map_err(io::Error::other)?;
             let all = || TARGETS.iter().map(|target| target.name).collect();
