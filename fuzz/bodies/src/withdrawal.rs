@@ -98,7 +98,7 @@ impl Lane {
         }
     }
 
-    /// One byte says what, and how in its upper half.
+    /// One byte says what (by the names of the seeds), and how in its upper half.
     fn step(&mut self, input: &mut Input<'_>) {
         let byte = input.byte();
         let (what, how) = (byte & 15, byte >> 4);
