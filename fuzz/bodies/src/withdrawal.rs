@@ -200,7 +200,7 @@ impl Lane {
             (self.worker.respond_withdrawn(word), None)
         };
         match sent {
-            Ok(_) => self.model.call(place).at = At::Answered(said),
+            Ok(_) => self.model.sent(place, said),
             Err(refusal) => {
                 assert!(said.is_some(), "there is room for it always");
                 self.model.refuse(refusal, made, false);
@@ -241,8 +241,7 @@ impl Lane {
                 true
             }
             Ok(None) => {
-                let answered = self.model.which(|call| matches!(call.at, At::Answered(_)));
-                assert!(poll || answered == 0, "an answer stays unseen");
+                assert!(poll || self.model.answered() == 0, "an answer stays unseen");
                 assert_eq!(self.model.violation, None);
                 false
             }
@@ -255,9 +254,8 @@ impl Lane {
 
     /// Everything that the two can ask without a change.
     fn look(&mut self) {
-        let answered = self.model.which(|call| matches!(call.at, At::Answered(_)));
         match self.host.is_pending() {
-            Ok(pending) => assert_eq!(pending, answered != 0),
+            Ok(pending) => assert_eq!(pending, self.model.answered() != 0),
             Err(violation) => assert_eq!(Some(violation), self.model.violation),
         }
         assert_eq!(self.worker.is_pending(), Ok(self.model.waiting() != 0));

@@ -15,7 +15,12 @@ pub(super) type Places = u32;
 
 /// The places of a mask, the least first.
 pub(super) fn each(mask: Places) -> impl Iterator<Item = usize> {
-    (0..PLACES).filter(move |place| mask >> place & 1 == 1)
+    let mut left = mask;
+    std::iter::from_fn(move || {
+        let place = (left != 0).then(|| left.trailing_zeros() as usize)?;
+        left &= left - 1;
+        Some(place)
+    })
 }
 
 /// A payload that is told from every other one of its kind.
@@ -88,6 +93,10 @@ pub(super) struct Model {
     /// Places that have an abort signal.
     signals: Places,
     pub(super) calls: [Option<Call>; PLACES],
+    /// Of the calls in flight, those that wait, and those that the worker has.
+    in_flight: Places,
+    waiting: Places,
+    held: Places,
     /// The call that was in each place last.
     pub(super) last: [Option<CallId>; PLACES],
     /// Withdrawn and not answered, and those of them that the host said are not run.
@@ -116,6 +125,9 @@ impl Model {
             deadlines: agreed.contains(Features::DEADLINES),
             signals: 1_u32.checked_shl(signals).map_or(Places::MAX, |above| above - 1),
             calls: [None; PLACES],
+            in_flight: 0,
+            waiting: 0,
+            held: 0,
             last: [None; PLACES],
             asked: 0,
             certain: 0,
@@ -131,24 +143,26 @@ impl Model {
         }
     }
 
-    /// The places of the calls in flight of which this is true.
-    pub(super) fn which(&self, is: impl Fn(&Call) -> bool) -> Places {
-        let calls = self.calls.iter().enumerate();
-        calls.fold(0, |mask, (place, call)| {
-            mask | u32::from(call.as_ref().is_some_and(&is)) << place
-        })
-    }
-
     pub(super) fn in_flight(&self) -> Places {
-        self.which(|_| true)
+        self.in_flight
     }
 
     pub(super) fn held(&self) -> Places {
-        self.which(|call| matches!(call.at, At::Held { .. }))
+        self.held
     }
 
     pub(super) fn waiting(&self) -> Places {
-        self.which(|call| matches!(call.at, At::Waiting))
+        self.waiting
+    }
+
+    pub(super) fn answered(&self) -> Places {
+        self.in_flight & !self.waiting & !self.held
+    }
+
+    /// The places of the calls in flight of which this is true.
+    fn which(&self, is: impl Fn(&Call) -> bool) -> Places {
+        let calls = each(self.in_flight).filter_map(|place| Some((place, self.calls[place]?)));
+        calls.fold(0, |mask, (place, call)| mask | u32::from(is(&call)) << place)
     }
 
     pub(super) fn call(&mut self, place: usize) -> &mut Call {
@@ -169,6 +183,8 @@ impl Model {
         }
         self.timed |= u32::from(call.deadline.is_some()) << place;
         self.calls[place] = Some(call);
+        self.in_flight |= 1 << place;
+        self.waiting |= 1 << place;
         self.submitted += 1;
     }
 
@@ -189,7 +205,15 @@ impl Model {
         assert!(tampered || !certain || withdrawn, "it was said that it does not run");
         call.at = At::Held { withdrawn };
         call.begun = !withdrawn;
+        self.waiting &= !bit;
+        self.held |= bit;
         self.note(place, 1);
+    }
+
+    /// The worker's answer is under way.
+    pub(super) fn sent(&mut self, place: usize, said: Option<(bool, Made)>) {
+        self.call(place).at = At::Answered(said);
+        self.held &= !(1 << place);
     }
 
     /// LANE-35: the worker is about to answer.
@@ -214,8 +238,8 @@ impl Model {
 
     pub(super) fn settle(&mut self) -> Places {
         let taken = |call: &Call| call.id.word() / SLOTS * SLOTS + 1;
-        let open = self.which(|call| self.words.journal[call.id.place()] == taken(call));
-        if !self.can_withdraw() || open == 0 {
+        let is_open = |call: &Call| self.words.journal[call.id.place()] == taken(call);
+        if !self.can_withdraw() || self.which(is_open) == 0 {
             return 0;
         }
         let settled = self.asked & !self.certain & self.untouched();
@@ -274,7 +298,8 @@ impl Model {
 
     /// The calls whose time is over.
     pub(super) fn expire(&mut self, now: MonotonicTime) -> Places {
-        let over = self.timed & self.which(|call| call.deadline.is_some_and(|it| it <= now));
+        let is_over = |call: &Call| call.deadline.is_some_and(|deadline| deadline <= now);
+        let over = self.timed & self.which(is_over);
         self.timed &= !over;
         for place in each(over) {
             // A lane may have no signal for it: its time is over all the same.
@@ -324,6 +349,7 @@ impl Model {
     /// The call is in flight no more, and the host takes back what it had said of it. LANE-23, LANE-42.
     fn end(&mut self, place: usize) {
         let bit = 1 << place;
+        self.in_flight &= !bit;
         self.last[place] = self.calls[place].take().map(|call| call.id);
         self.ended += 1;
         self.timed &= !bit;
@@ -347,6 +373,7 @@ impl Model {
         assert!(self.tampered || self.lied, "{violation}");
         match violation {
             ProtocolViolation::Withdrawn { call, says, .. } => {
+                assert!(self.withdraw, "{violation}");
                 let place = call as usize % PLACES;
                 let found = *self.call(place);
                 assert_eq!(found.id.word(), call);

@@ -22,6 +22,9 @@ pub(crate) fn seeds() -> Vec<Seed> {
         let bytes = output.byte(features).byte(LIES * (without & 1)).raw(&mixed).done();
         seeds.push(Seed::new(format!("mixed-without-{without}"), bytes));
     }
+    let tampered = steps(HISTORIES[HISTORIES.len() - 1].2);
+    let bytes = Output::default().byte(15).byte(TAMPERS).raw(&tampered).done();
+    seeds.push(Seed::new("words-tampered-without-any", bytes));
     seeds.extend(of_kind("withdrawal").iter().map(of_vector));
     seeds
 }
@@ -48,7 +51,7 @@ const NAMES: [&str; 16] = [
 
 /// Name, honesty, and steps as `Lane::step` reads them: what is done, after `/` how (the upper half), after `:` the bytes
 /// behind the first one.
-const HISTORIES: [(&str, u8, &str); 14] = [
+const HISTORIES: [(&str, u8, &str); 15] = [
     (
         "all-mixed",
         0,
@@ -69,7 +72,14 @@ const HISTORIES: [(&str, u8, &str); 14] = [
         "settled-later",
         0,
         "submits/2 withdraws:ffffffff settle take settle settle answer:00 takes/3 answer:00 answer:00 \
-         withdraws/1:ffffffff collects/15",
+         withdraws/1:ffffffff collects/15 submit withdraws/1:ffffffff settle",
+    ),
+    (
+        "a-place-again",
+        0,
+        "submit take answer:00 collect submit take answer/4:00 collect submit take answer/2:00 collect submits/2 look \
+         take withdraws:06000000 settle look abort:00 answer:00 answer:00 takes/3 answer:00 answer:00 collects/3 submit \
+         look take look",
     ),
     (
         "deadlines",
