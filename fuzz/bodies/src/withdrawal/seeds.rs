@@ -111,7 +111,7 @@ const HISTORIES: [(&str, u8, &str); 15] = [
     (
         "the-worker-lies",
         LIES,
-        "submits/3 withdraw:03 takes/1 lie:00 collect lie:00 collect takes/15 lie:00 lie:00 collects/15 look \
+        "submits/7 withdraw:03 takes/1 lie:00 collect lie:00 collect takes/2 lie:00 lie:00 collects/15 look \
          withdraw:00 settle abort:00 expire:05 submit",
     ),
     (
