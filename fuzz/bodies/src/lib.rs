@@ -29,6 +29,7 @@ mod segment;
 mod slot_header;
 mod speed;
 mod value;
+mod withdrawal;
 
 pub use arena::arena;
 pub use boot::boot;
@@ -46,6 +47,7 @@ pub use payload_round_trip::payload_round_trip;
 pub use segment::segment;
 pub use slot_header::slot_header;
 pub use speed::speed;
+pub use withdrawal::withdrawal;
 
 use corpus::Seed;
 
@@ -149,6 +151,12 @@ pub const TARGETS: &[Target] = &[
         seeds: host_lane::seeds,
         longest: 512,
         about: "calls through a lane: each has one outcome, and its own",
+    },
+    Target {
+        name: "withdrawal",
+        body: withdrawal,
+        seeds: withdrawal::seeds,
+        about: "calls that are taken back, given up or late: both ends say of each what is so",
     },
     Target {
         name: "link",

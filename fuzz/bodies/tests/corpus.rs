@@ -78,7 +78,7 @@ macro_rules! tests {
 
 tests! {
     header slot_header payload_decode payload_round_trip memory mailbox arena segment negotiation boot
-    control_channel host_lane link knitting_ends
+    control_channel host_lane withdrawal link knitting_ends
 }
 
 #[test]
