@@ -156,6 +156,7 @@ pub const TARGETS: &[Target] = &[
         name: "withdrawal",
         body: withdrawal,
         seeds: withdrawal::seeds,
+        longest: 512,
         about: "calls that are taken back, given up or late: both ends say of each what is so",
     },
     Target {
