@@ -64,11 +64,15 @@ impl<M: SharedMemory> JournalReader<M> {
         Ok(Self { words: words(memory, layout)? })
     }
 
-    /// Whether the worker, whose process has ended, may have begun with `call`. `before` is the last call
-    /// before it in the same place. LANE-36.
+    /// Whether the worker may have begun with `call`. `before` is the last call before it in the same place. LANE-36, LANE-41.
+    ///
+    /// # Ordering
+    ///
+    /// E8.
     pub(crate) fn may_have_begun(&self, call: u32, before: Option<u32>) -> bool {
-        // Relaxed: whoever learned of the end of the process from the kernel sees all its stores.
-        let word = self.words.get(journal_index(call)).map(SharedWord::load_relaxed);
+        // E8: acquire load, as LANE-41 has it while the worker lives. Of one that has ended a relaxed one would do: whoever learned
+        // of that from the kernel sees all its stores.
+        let word = self.words.get(journal_index(call)).map(SharedWord::load_acquire);
         word.is_none_or(|word| may_have_begun(word, before))
     }
 

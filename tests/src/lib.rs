@@ -16,6 +16,7 @@
 //! [`explore`] runs a model and holds it against a table of permitted outcomes; [`reject`] runs one
 //! that must fail.
 
+mod announced;
 pub mod async_tasks;
 mod crash;
 pub mod deadline_tasks;
@@ -39,6 +40,7 @@ pub mod vectors;
 mod weaken;
 mod word_names;
 
+pub use announced::Announced;
 pub use crash::{CrashMemory, Stop, StopBehaviour, Stopped, until_stop};
 pub use explore::{Bounds, Explored, Rejection, explore, reject};
 pub use fetch_count::{FetchCount, Fetches};

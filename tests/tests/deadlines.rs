@@ -2,59 +2,23 @@
 
 use knit_codec::Payload;
 use knit_lanes::{HostLane, MonotonicTime, SendError, WorkerLane};
-use knit_proto::{Direction, Features, HeaderFields, Layout, SLOTS, Tag, WordOffset};
-use knit_ring::{HeapMemory, SharedMemory, SharedWord, create_segment};
-use knit_tests::{CrashMemory, header_fields};
+use knit_proto::{Direction, Features, SLOTS, Tag, WordOffset};
+use knit_ring::{HeapMemory, SharedMemory, SharedWord};
+use knit_tests::{Announced, CrashMemory};
 
-const MAX: u32 = 512;
+const MAX: u32 = Announced::MAX_PAYLOAD;
 const NOTHING: Payload<'static> = Payload::bare(Tag::UNDEFINED);
 
-struct Lane {
-    memory: HeapMemory,
-    layout: Layout,
+fn announced(signals: u32, optional: Features) -> Announced {
+    Announced::new(signals, optional, Features::DEADLINES)
 }
 
-impl Lane {
-    fn new() -> Self {
-        Self::with_signals(32, Features::DEADLINES)
-    }
+fn entry(lane: &Announced, call: u32) -> [u32; 2] {
+    lane.deadline(call).map(|word| word.load_relaxed())
+}
 
-    fn with_signals(signals: u32, optional: Features) -> Self {
-        let fields = HeaderFields { optional, ..header_fields(0, signals) };
-        let layout = Layout::new(fields);
-        let memory = HeapMemory::zeroed(layout.len()).unwrap();
-        create_segment(&memory, &fields).unwrap();
-        HostLane::announce(&memory, &layout, 1).unwrap();
-        Self { memory, layout }
-    }
-
-    /// A worker that accepts deadlines.
-    fn open(&self) -> WorkerLane<HeapMemory> {
-        WorkerLane::open_with(&self.memory, &self.layout, MAX, 2, Features::DEADLINES).unwrap()
-    }
-
-    fn connect<M: SharedMemory>(&self, memory: &M) -> HostLane<M> {
-        HostLane::connect(memory, &self.layout, MAX).unwrap().expect("the worker is open")
-    }
-
-    /// Where the entry of a call is: low word, high word.
-    fn entry(&self, call: u32) -> [WordOffset; 2] {
-        [0, 4].map(|half| self.layout.deadlines().word(call % SLOTS * 8 + half).unwrap())
-    }
-
-    fn words(&self) -> Vec<u32> {
-        (0..SLOTS).flat_map(|call| self.entry(call)).map(|at| self.load(at)).collect()
-    }
-
-    fn load(&self, at: WordOffset) -> u32 {
-        self.memory.word(at).unwrap().load_relaxed()
-    }
-
-    fn store(&self, call: u32, words: [u32; 2]) {
-        for (at, word) in self.entry(call).into_iter().zip(words) {
-            self.memory.word(at).unwrap().store_relaxed(word);
-        }
-    }
+fn store(lane: &Announced, call: u32, words: [u32; 2]) {
+    lane.deadline(call).iter().zip(words).for_each(|(word, value)| word.store_relaxed(value));
 }
 
 fn at(nanoseconds: u64) -> Option<MonotonicTime> {
@@ -79,8 +43,8 @@ fn call<M: SharedMemory>(
 /// deadline, nothing is stored at all.
 #[test]
 fn deadlines_are_stored_before_the_request_and_only_where_there_are_any() {
-    let lane = Lane::new();
-    let mut worker = lane.open();
+    let lane = announced(32, Features::DEADLINES);
+    let mut worker = lane.open(&lane.memory);
     let noted = CrashMemory::recording(&lane.memory);
     let mut host = lane.connect(&noted);
     assert_eq!(host.features(), Features::DEADLINES);
@@ -102,7 +66,7 @@ fn deadlines_are_stored_before_the_request_and_only_where_there_are_any() {
             assert!(stated.is_empty(), "{stated:?}");
         } else {
             let [low, high] = MonotonicTime::words(deadline);
-            let [low_at, high_at] = lane.entry(0).map(WordOffset::bytes);
+            let [low_at, high_at] = lane.deadline_at(0).map(WordOffset::bytes);
             assert_eq!(stated.len(), 2);
             assert_eq!([*stated[0].1, *stated[1].1], [(low_at, low), (high_at, high)]);
             assert!(stated.iter().all(|(n, _)| *n < published));
@@ -114,8 +78,8 @@ fn deadlines_are_stored_before_the_request_and_only_where_there_are_any() {
 /// LANE-33, LANE-46: 32 calls in flight, and what each had says nothing of the next one in its place.
 #[test]
 fn every_call_in_flight_has_an_entry_of_its_own() {
-    let lane = Lane::new();
-    let (mut worker, mut host) = (lane.open(), lane.connect(&lane.memory));
+    let lane = announced(32, Features::DEADLINES);
+    let (mut host, mut worker) = lane.ends();
     for round in 0..4_u64 {
         let deadline = |n: u64| match (n + round).is_multiple_of(2) {
             true => at((n << 33) | (round + 1)),
@@ -139,8 +103,8 @@ fn every_call_in_flight_has_an_entry_of_its_own() {
 /// LANE-46: a call that found no room has stated its deadline already. The next one with its place has its own, or none.
 #[test]
 fn a_deadline_of_a_call_that_was_not_sent_is_nobodys() {
-    let lane = Lane::new();
-    let (mut worker, mut host) = (lane.open(), lane.connect(&lane.memory));
+    let lane = announced(32, Features::DEADLINES);
+    let (mut host, mut worker) = lane.ends();
     let long = Payload::bytes(Tag::BYTES_ARENA, vec![1; MAX as usize + 1]);
     for next in [None, at(3)] {
         host.submit_until(0, &long, at(77)).unwrap_err();
@@ -151,26 +115,26 @@ fn a_deadline_of_a_call_that_was_not_sent_is_nobodys() {
 /// SEG-14, LANE-46: where the feature is not in force, deadlines are told to nobody and read by nobody.
 #[test]
 fn without_the_feature_the_words_have_no_meaning() {
-    let lane = Lane::new();
+    let lane = announced(32, Features::DEADLINES);
     let mut worker = WorkerLane::open(&lane.memory, &lane.layout, MAX, 2).unwrap();
     let mut host = lane.connect(&lane.memory);
     assert_eq!(host.features(), Features::NONE);
     assert_eq!(call(&mut host, &mut worker, at(5)), None);
-    assert!(lane.words().iter().all(|word| *word == 0));
-    lane.store(0, [1, 2]);
+    assert!((0..SLOTS).all(|call| entry(&lane, call) == [0; 2]));
+    store(&lane, 0, [1, 2]);
     assert_eq!(call(&mut host, &mut worker, None), None);
 }
 
 /// LANE-47, H2: a host that says anything at any time says a number, and the call goes on.
 #[test]
 fn hostile_words_are_numbers() {
-    let lane = Lane::new();
-    let (mut worker, mut host) = (lane.open(), lane.connect(&lane.memory));
+    let lane = announced(32, Features::DEADLINES);
+    let (mut host, mut worker) = lane.ends();
     let words = [0, 1, 2, 31, 0x7fff_ffff, 0x8000_0000, u32::MAX];
     for (low, high) in words.iter().flat_map(|low| words.map(|high| (*low, high))) {
         host.submit_until(0, &NOTHING, at(9)).unwrap();
         let request = worker.take().unwrap().expect("a request");
-        lane.store(request.call, [low, high]);
+        store(&lane, request.call, [low, high]);
         let told = worker.deadline(request.call);
         assert_eq!(told, MonotonicTime::from_words(low, high));
         assert_eq!(
@@ -178,20 +142,15 @@ fn hostile_words_are_numbers() {
             u64::from(high) << 32 | u64::from(low)
         );
         // Another one while the task asks again.
-        lane.store(request.call, [!low, high]);
+        store(&lane, request.call, [!low, high]);
         assert_eq!(worker.deadline(request.call), MonotonicTime::from_words(!low, high));
         worker.respond(request.call, false, &NOTHING).unwrap();
         host.take().unwrap().expect("an answer");
     }
     // Ids that no call has.
     for call in [7, 31, 32, u32::MAX] {
-        assert_eq!(
-            worker.deadline(call),
-            MonotonicTime::from_words(
-                lane.load(lane.entry(call)[0]),
-                lane.load(lane.entry(call)[1]),
-            )
-        );
+        let [low, high] = entry(&lane, call);
+        assert_eq!(worker.deadline(call), MonotonicTime::from_words(low, high));
     }
 }
 
@@ -202,8 +161,8 @@ fn calls_expire_when_their_deadline_has_come() {
     for (signals, features) in
         [(0, Features::NONE), (32, Features::NONE), (32, Features::DEADLINES)]
     {
-        let lane = Lane::with_signals(signals, features);
-        let mut worker = lane.open();
+        let lane = announced(signals, features);
+        let mut worker = lane.open(&lane.memory);
         let mut host = lane.connect(&lane.memory);
         let aborts = WorkerLane::aborts(&lane.memory, &lane.layout).unwrap();
         let mut submit = |deadline: Option<MonotonicTime>| {

@@ -2,15 +2,11 @@
 //! says of each call is what has happened. C9.
 
 use knit_codec::Payload;
-use knit_lanes::{CallId, HostLane, WorkerLane};
-use knit_proto::{
-    Direction, Features, HeaderFields, Layout, SLOTS, SlotMask, Stage, Tag, WordOffset,
-};
-use knit_ring::{HeapMemory, SharedMemory, SharedWord, create_segment};
-use knit_tests::{CrashMemory, StopBehaviour, header_fields, until_stop};
+use knit_lanes::{CallId, WorkerLane};
+use knit_proto::{Direction, Features, SLOTS, SlotMask, Stage, Tag};
+use knit_ring::{SharedMemory, SharedWord};
+use knit_tests::{Announced, CrashMemory, StopBehaviour, until_stop};
 use std::collections::BTreeMap;
-
-const MAX: u32 = 512;
 
 /// What a task wrote down, as a file would have it: the calls that began, and those that were over.
 #[derive(Debug, Default, PartialEq)]
@@ -19,36 +15,8 @@ struct Truth {
     over: Vec<u32>,
 }
 
-struct Lane {
-    memory: HeapMemory,
-    layout: Layout,
-}
-
-impl Lane {
-    fn new(optional: Features) -> Self {
-        let fields = HeaderFields { optional, ..header_fields(0, 32) };
-        let layout = Layout::new(fields);
-        let memory = HeapMemory::zeroed(layout.len()).unwrap();
-        create_segment(&memory, &fields).unwrap();
-        HostLane::announce(&memory, &layout, 1).unwrap();
-        Self { memory, layout }
-    }
-
-    fn open<M: SharedMemory>(&self, memory: &M) -> WorkerLane<M> {
-        WorkerLane::open(memory, &self.layout, MAX, 2).unwrap()
-    }
-
-    fn connect(&self) -> HostLane<HeapMemory> {
-        HostLane::connect(&self.memory, &self.layout, MAX).unwrap().expect("the worker is open")
-    }
-
-    fn word(&self, call: u32) -> <HeapMemory as SharedMemory>::Word {
-        self.memory.word(self.place(call)).unwrap()
-    }
-
-    fn place(&self, call: u32) -> WordOffset {
-        self.layout.journal().word(call % SLOTS * 4).unwrap()
-    }
+fn announced(optional: Features) -> Announced {
+    Announced::new(32, optional, Features::SUPPORTED)
 }
 
 /// A payload of another form for each number.
@@ -77,15 +45,15 @@ fn serve<M: SharedMemory>(worker: &mut WorkerLane<M>, truth: &mut Truth) {
 type Stores = Vec<(u32, u32)>;
 
 /// Rounds of calls to a worker that dies on the way; what it did, and what the host finds.
-fn exchange(stores: u64) -> (Truth, BTreeMap<u32, Found>, Stores, Lane) {
-    let lane = Lane::new(Features::SUPPORTED);
+fn exchange(stores: u64) -> (Truth, BTreeMap<u32, Found>, Stores, Announced) {
+    let lane = announced(Features::SUPPORTED);
     let dying = CrashMemory::stopping_after(&lane.memory, stores, StopBehaviour::Unwind);
     let mut truth = Truth::default();
     let mut found = BTreeMap::new();
     let Some(mut worker) = until_stop(|| lane.open(&dying)) else {
         return (truth, found, dying.stores(), lane);
     };
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     for calls in ROUNDS {
         let calls: Vec<CallId> =
             (0..calls).map(|n| host.submit(0, &payload(n)).unwrap().call).collect();
@@ -135,7 +103,7 @@ fn after_every_store_the_host_says_what_has_happened_to_each_call() {
                 Found::MayHaveRun => {
                     unknown += 1;
                     // Exact: only between the two stores around the task nobody knows.
-                    let taken = (lane.place(call).bytes(), Stage::Taken.of_call(call));
+                    let taken = (lane.journal_at(call).bytes(), Stage::Taken.of_call(call));
                     assert!(stored.contains(&taken), "{call} after {n} stores");
                 }
             }
@@ -154,7 +122,7 @@ fn taken_is_stored_before_the_task_and_done_before_the_answer() {
     let at = |wanted: (u32, u32)| stores.iter().position(|store| *store == wanted).expect("stored");
     let publish = lane.layout.mailbox(Direction::Response).publish().bytes();
     for call in found.into_keys() {
-        let word = lane.place(call).bytes();
+        let word = lane.journal_at(call).bytes();
         let [taken, done] =
             [Stage::Taken, Stage::Done].map(|stage| at((word, stage.of_call(call))));
         let answered = stores[taken..].iter().position(|(at, _)| *at == publish).unwrap() + taken;
@@ -165,9 +133,9 @@ fn taken_is_stored_before_the_task_and_done_before_the_answer() {
 /// LANE-36: tasks of one lane that run side by side, and end in any order.
 #[test]
 fn calls_that_are_open_side_by_side_are_told_apart() {
-    let lane = Lane::new(Features::JOURNAL);
+    let lane = announced(Features::JOURNAL);
     let mut worker = lane.open(&lane.memory);
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     let mut wanted = Vec::new();
     for round in 0..5 {
         let calls: Vec<_> = (0..SLOTS).map(|n| host.submit(0, &payload(n)).unwrap().call).collect();
@@ -210,9 +178,9 @@ fn calls_that_are_open_side_by_side_are_told_apart() {
 /// LANE-33: 32 calls in flight have 32 words, however often their places were used.
 #[test]
 fn calls_in_flight_differ_modulo_32() {
-    let lane = Lane::new(Features::JOURNAL);
+    let lane = announced(Features::JOURNAL);
     let mut worker = lane.open(&lane.memory);
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     for round in 0..50_u32 {
         let mut words = SlotMask::EMPTY;
         let nothing = Payload::bare(Tag::UNDEFINED);
@@ -239,13 +207,13 @@ fn calls_in_flight_differ_modulo_32() {
 /// LANE-36: whatever a hostile worker stores, the host says no more than that a task may have run.
 #[test]
 fn every_other_word_means_that_the_task_may_have_run() {
-    let lane = Lane::new(Features::JOURNAL);
+    let lane = announced(Features::JOURNAL);
     let mut worker = lane.open(&lane.memory);
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     for before in [None, Some(0_u32), Some(32)] {
         let call = host.submit(0, &payload(0)).unwrap().call;
         let expected = before.map_or(0, |before| Stage::Done.of_call(before));
-        let word = lane.word(call.word());
+        let word = lane.journal(call.word());
         assert_eq!((word.load_relaxed(), host.may_have_run(call)), (expected, false));
         let mut others: Vec<u32> = (0..32).map(|bit| expected ^ 1 << bit).collect();
         others.extend((0..200).map(|n| expected.wrapping_add(1 + n * 0x0123_4567)));
@@ -266,7 +234,7 @@ fn every_other_word_means_that_the_task_may_have_run() {
     let call = host.submit(0, &payload(0)).unwrap().call;
     let request = worker.take().unwrap().unwrap();
     worker.respond(request.call, false, &payload(0)).unwrap();
-    lane.word(call.word()).store_relaxed(0);
+    lane.journal(call.word()).store_relaxed(0);
     host.take().unwrap().unwrap();
     let next = host.submit(0, &payload(0)).unwrap().call;
     assert!(host.may_have_run(next));
@@ -275,22 +243,22 @@ fn every_other_word_means_that_the_task_may_have_run() {
 /// LANE-36: without the feature nothing is known, and nothing is stored. SEG-14.
 #[test]
 fn without_the_feature_every_call_may_have_run() {
-    let lane = Lane::new(Features::STAMPS);
+    let lane = announced(Features::STAMPS);
     let mut worker = lane.open(&lane.memory);
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     let call = host.submit(0, &payload(0)).unwrap().call;
     assert!(host.may_have_run(call));
     let request = worker.take().unwrap().unwrap();
     worker.respond(request.call, false, &payload(0)).unwrap();
-    assert_eq!(lane.word(call.word()).load_relaxed(), 0);
+    assert_eq!(lane.journal(call.word()).load_relaxed(), 0);
 }
 
 /// LANE-36: of a worker that broke the protocol nothing is believed.
 #[test]
 fn after_a_violation_every_call_may_have_run() {
-    let lane = Lane::new(Features::JOURNAL);
+    let lane = announced(Features::JOURNAL);
     let _worker = lane.open(&lane.memory);
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     let call = host.submit(0, &payload(0)).unwrap().call;
     assert!(!host.may_have_run(call));
     lane.memory.word(lane.layout.worker_control().state).unwrap().store_release(77);

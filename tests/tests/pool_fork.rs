@@ -9,8 +9,7 @@ use knit_lanes::{
 };
 use knit_tests::fork::{self, Child};
 use pool_support::futures::poll_once;
-use pool_support::gate::Gate;
-use pool_support::worker::{Remote, builder, only_worker, pool, start};
+use pool_support::worker::{Remote, builder, held, only_worker, pool, start};
 use pool_support::{until, within_deadline};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,11 +52,8 @@ fn use_everything(pool: Pool, remote: Remote) {
 #[test]
 fn every_use_in_a_child_says_so_and_the_parent_goes_on() {
     within_deadline(|| {
-        let (pool, remote) = pool(1);
+        let (pool, remote, [held], [inside]) = held();
         let worker = only_worker(&pool);
-        let gate = Gate::new();
-        let held = pool.call(remote.hold, gate.path());
-        let inside = gate.entered();
         let waiting: Vec<_> = (0..40).map(|n| pool.call(remote.number, f64::from(n))).collect();
         // Values move: the child has its own copy of each, and so has the parent.
         let (mut pool, mut held, mut waiting) = (Some(pool), Some(held), Some(waiting));
@@ -93,11 +89,8 @@ fn every_use_in_a_child_says_so_and_the_parent_goes_on() {
 #[test]
 fn the_end_of_a_child_is_its_own() {
     within_deadline(|| {
-        let (pool, remote) = pool(1);
+        let (pool, _, [held], [inside]) = held();
         let worker = only_worker(&pool);
-        let gate = Gate::new();
-        let held = pool.call(remote.hold, gate.path());
-        let inside = gate.entered();
         Child::run(|| {}).finish();
         Child::run(|| std::process::exit(0)).finish();
         Child::run(|| {
@@ -196,10 +189,7 @@ impl Subscriber for Stuck {
 #[test]
 fn a_child_waits_for_no_lock_of_a_thread_that_it_does_not_have() {
     within_deadline(|| {
-        let (pool, remote) = pool(1);
-        let gate = Gate::new();
-        let held = pool.call(remote.hold, gate.path());
-        let entered = gate.entered();
+        let (pool, remote, [held], [entered]) = held();
         let pool = Arc::new(pool);
         let ((say, inside), (let_go, go)) = (channel(), channel());
         let stuck = Stuck { inside: say, go: std::sync::Mutex::new(go), once: AtomicU32::new(0) };
@@ -277,11 +267,8 @@ fn remote_of(pool: &Pool) -> Task<f64, f64> {
 #[test]
 fn a_child_may_start_a_pool_of_its_own() {
     within_deadline(|| {
-        let (parents, remote) = pool(1);
+        let (parents, remote, [held], [inside]) = held();
         let worker = only_worker(&parents);
-        let gate = Gate::new();
-        let held = parents.call(remote.hold, gate.path());
-        let inside = gate.entered();
         Child::run(|| {
             let (own, theirs) = start(builder(2));
             assert_eq!(own.call(theirs.square, 3.0).wait().unwrap(), 9.0);

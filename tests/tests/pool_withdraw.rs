@@ -4,9 +4,9 @@ mod pool_support;
 
 use knit_lanes::{Balancer, Builder, Call, CallError, Pool, Tasks, WorkerExit};
 use pool_support::futures::join_all;
-use pool_support::gate::{Gate, Held};
+use pool_support::gate::Held;
 use pool_support::process::kill;
-use pool_support::worker::{Remote, builder, start};
+use pool_support::worker::{Remote, held};
 use pool_support::{fresh_path, until, within_deadline};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,11 +27,8 @@ struct Stuck {
 
 impl Stuck {
     fn new(calls: u32) -> Self {
-        let (pool, remote) = start(builder(2).balancer(Balancer::RoundRobin));
-        until("both workers are ready", || pool.worker_ids().len() == 2);
-        let gates = [Gate::new(), Gate::new()];
-        let long = gates.iter().map(|gate| pool.call(remote.hold, gate.path())).collect();
-        let held = gates.iter().map(Gate::entered).collect();
+        let (pool, remote, long, held) = held::<2>();
+        let (long, held) = (long.into(), held.into());
         let file = fresh_path("ledger");
         let call = |n| pool.call(remote.append, format!("{file} {n}"));
         let calls = (0..calls).map(call).collect();
@@ -129,10 +126,8 @@ fn calls_without_a_handle_move_too() {
 #[test]
 fn a_full_lane_is_emptied() {
     within_deadline(|| {
-        let (pool, remote) = start(builder(4).balancer(Balancer::RoundRobin));
-        let gates = [(); 4].map(|()| Gate::new());
-        let long = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
-        let mut held: Vec<_> = gates.iter().map(Gate::entered).collect();
+        let (pool, remote, long, held) = held::<4>();
+        let mut held = Vec::from(held);
         let file = fresh_path("ledger");
         let calls: Vec<_> =
             (0..200).map(|n| pool.call(remote.append, format!("{file} {n}"))).collect();
@@ -156,10 +151,7 @@ fn a_full_lane_is_emptied() {
 #[test]
 fn a_call_that_is_not_made_again_stays_behind_the_long_task() {
     within_deadline(|| {
-        let (pool, remote) = start(builder(2).balancer(Balancer::RoundRobin));
-        let gates = [Gate::new(), Gate::new()];
-        let long = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
-        let [first, second] = gates.each_ref().map(Gate::entered);
+        let (pool, remote, long, [first, second]) = held();
         let once = [(); 2].map(|()| pool.call(remote.square.without_retry(), 2.0));
         let again: Vec<_> = (0..10).map(|_| pool.call(remote.square, 3.0)).collect();
         drop(second);

@@ -2,52 +2,16 @@
 
 use knit_codec::Payload;
 use knit_lanes::{Answer, CallId, HostLane, Request, WorkerLane};
-use knit_proto::{Features, HeaderFields, Layout, ProtocolViolation, SLOTS, Stage, Tag};
-use knit_ring::{HeapMemory, Mapped, Mapping, SharedMemory, SharedWord, create_segment};
-use knit_tests::{CrashMemory, Noise, StopBehaviour, header_fields, until_stop};
+use knit_proto::{Features, ProtocolViolation, SLOTS, Stage, Tag};
+use knit_ring::{HeapMemory, Mapped, Mapping, SharedMemory, SharedWord};
+use knit_tests::{Announced, CrashMemory, Noise, StopBehaviour, until_stop};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const MAX: u32 = 512;
 const FEATURES: Features = Features::JOURNAL.or(Features::WITHDRAW).or(Features::STAMPS);
 
-struct Lane {
-    memory: HeapMemory,
-    layout: Layout,
-}
-
-impl Lane {
-    fn new(optional: Features) -> Self {
-        let fields = HeaderFields { optional, ..header_fields(0, 32) };
-        let layout = Layout::new(fields);
-        let memory = HeapMemory::zeroed(layout.len()).unwrap();
-        create_segment(&memory, &fields).unwrap();
-        HostLane::announce(&memory, &layout, 1).unwrap();
-        Self { memory, layout }
-    }
-
-    fn open<M: SharedMemory>(&self, memory: &M) -> WorkerLane<M> {
-        WorkerLane::open_with(memory, &self.layout, MAX, 2, FEATURES).unwrap()
-    }
-
-    fn connect(&self) -> HostLane<HeapMemory> {
-        HostLane::connect(&self.memory, &self.layout, MAX).unwrap().expect("the worker is open")
-    }
-
-    fn ends(&self) -> (HostLane<HeapMemory>, WorkerLane<HeapMemory>) {
-        let worker = self.open(&self.memory);
-        (self.connect(), worker)
-    }
-
-    /// The withdrawn word.
-    fn word(&self) -> u32 {
-        self.memory.word(self.layout.withdrawn()).unwrap().load_relaxed()
-    }
-
-    fn set_journal(&self, call: CallId, word: u32) {
-        let at = self.layout.journal().word(call.word() % SLOTS * 4).unwrap();
-        self.memory.word(at).unwrap().store_relaxed(word);
-    }
+fn announced(optional: Features) -> Announced {
+    Announced::new(32, optional, FEATURES)
 }
 
 fn number(value: u32) -> Payload<'static> {
@@ -69,7 +33,7 @@ fn answer(host: &mut HostLane<HeapMemory>) -> Answer {
 /// LANE-38, LANE-39, LANE-41, LANE-42.
 #[test]
 fn calls_behind_an_open_one_are_not_run_and_their_places_come_back() {
-    let lane = Lane::new(FEATURES);
+    let lane = announced(FEATURES);
     let (mut host, mut worker) = lane.ends();
     for round in 0..5 {
         let [first, second, third, fourth] = submit(&mut host);
@@ -77,7 +41,7 @@ fn calls_behind_an_open_one_are_not_run_and_their_places_come_back() {
         assert_eq!(host.begun().unwrap().bits(), 1 << first.place());
         assert_eq!(host.withdraw(&[second, fourth]), [second, fourth]);
         assert!(host.is_withdrawing());
-        assert_eq!(lane.word(), 1 << second.place() | 1 << fourth.place(), "round {round}");
+        assert_eq!(lane.withdrawn(), 1 << second.place() | 1 << fourth.place(), "round {round}");
         // Asked again, nothing is named twice.
         assert_eq!(host.withdraw(&[second, fourth]), []);
         assert_eq!(host.settle(), []);
@@ -96,14 +60,14 @@ fn calls_behind_an_open_one_are_not_run_and_their_places_come_back() {
             assert_eq!(answer.rejected, call == third);
             assert_eq!(answer.payload.tag() == Tag::UNDEFINED, withdrawn);
         }
-        assert_eq!((host.is_withdrawing(), lane.word(), host.in_flight()), (false, 0, 0));
+        assert_eq!((host.is_withdrawing(), lane.withdrawn(), host.in_flight()), (false, 0, 0));
     }
 }
 
 /// LANE-41: a worker that is at no call may take the next one at any moment.
 #[test]
 fn nothing_is_certain_while_the_worker_is_at_no_call() {
-    let lane = Lane::new(FEATURES);
+    let lane = announced(FEATURES);
     let (mut host, mut worker) = lane.ends();
     let [first, second, third] = submit(&mut host);
     assert_eq!(host.withdraw(&[first, third]), []);
@@ -122,7 +86,7 @@ fn nothing_is_certain_while_the_worker_is_at_no_call() {
 /// LANE-39: a call that was begun before is answered with its result.
 #[test]
 fn a_call_that_has_begun_ends_as_if_nothing_had_been_said() {
-    let lane = Lane::new(FEATURES);
+    let lane = announced(FEATURES);
     let (mut host, mut worker) = lane.ends();
     let [first, second] = submit(&mut host);
     let requests = [take(&mut worker), take(&mut worker)];
@@ -132,14 +96,14 @@ fn a_call_that_has_begun_ends_as_if_nothing_had_been_said() {
         worker.respond(request.call, false, &number(3)).unwrap();
         assert!(!answer(&mut host).withdrawn);
     }
-    assert_eq!((host.is_withdrawing(), lane.word()), (false, 0));
+    assert_eq!((host.is_withdrawing(), lane.withdrawn()), (false, 0));
 }
 
 /// LANE-39: what a worker may not say.
 #[test]
 fn a_word_about_withdrawal_that_is_not_true_is_a_violation() {
     let violation = |says: bool, prepare: &dyn Fn(&mut HostLane<HeapMemory>, CallId)| {
-        let lane = Lane::new(FEATURES);
+        let lane = announced(FEATURES);
         let (mut host, mut worker) = lane.ends();
         let [first, second] = submit(&mut host);
         take(&mut worker);
@@ -169,12 +133,12 @@ fn a_word_about_withdrawal_that_is_not_true_is_a_violation() {
 #[test]
 fn without_the_features_nothing_is_withdrawn() {
     for features in [Features::JOURNAL, Features::WITHDRAW, Features::NONE] {
-        let lane = Lane::new(features);
+        let lane = announced(features);
         let (mut host, mut worker) = lane.ends();
         let [first, second] = submit(&mut host);
         take(&mut worker);
         assert_eq!((host.begun(), host.withdraw(&[second])), (None, Vec::new()));
-        assert_eq!((lane.word(), host.is_withdrawing()), (0, false));
+        assert_eq!((lane.withdrawn(), host.is_withdrawing()), (0, false));
         worker.respond(first.word(), false, &number(0)).unwrap();
         answer(&mut host);
         assert!(!take(&mut worker).withdrawn);
@@ -188,29 +152,29 @@ fn without_the_features_nothing_is_withdrawn() {
 /// A worker that lies in its journal lies about its own calls: the host says no more than what stands there.
 #[test]
 fn every_other_journal_word_leaves_the_call_with_the_worker() {
-    let lane = Lane::new(FEATURES);
+    let lane = announced(FEATURES);
     let (mut host, mut worker) = lane.ends();
     let [first, second] = submit(&mut host);
     take(&mut worker);
     assert_eq!(host.withdraw(&[]), []);
     let open = Stage::Taken.of_call(first.word());
     for word in (0..32).map(|bit| open ^ 1 << bit).chain([0, u32::MAX]) {
-        lane.set_journal(first, word);
+        lane.journal(first.word()).store_relaxed(word);
         assert_eq!(host.withdraw(&[second]), [], "{word:#x}");
     }
-    lane.set_journal(first, open);
+    lane.journal(first.word()).store_relaxed(open);
     for word in (0..32).map(|bit| 1 << bit).chain([u32::MAX, open]) {
-        lane.set_journal(second, word);
+        lane.journal(second.word()).store_relaxed(word);
         assert_eq!(host.settle(), [], "{word:#x}");
     }
-    lane.set_journal(second, 0);
+    lane.journal(second.word()).store_relaxed(0);
     assert_eq!(host.settle(), [second]);
 }
 
 /// LANE-40: a worker that takes a call while another one is open looks as well.
 #[test]
 fn tasks_that_run_side_by_side_leave_what_was_withdrawn() {
-    let lane = Lane::new(FEATURES);
+    let lane = announced(FEATURES);
     let (mut host, mut worker) = lane.ends();
     let calls: [CallId; 32] = submit(&mut host);
     for call in &calls[..10] {
@@ -228,7 +192,7 @@ fn tasks_that_run_side_by_side_leave_what_was_withdrawn() {
         worker.respond(call.word(), false, &number(0)).unwrap();
         assert!(!answer(&mut host).withdrawn);
     }
-    assert_eq!(lane.word(), 0);
+    assert_eq!(lane.withdrawn(), 0);
 }
 
 /// How a call of a worker that has died came to its end.
@@ -244,13 +208,13 @@ enum Found {
 /// Four calls; one of them is withdrawn before the worker begins, one when `late` calls have begun. The worker dies after so many
 /// stores. What its tasks wrote down, and what the host finds.
 fn exchange(stores: u64, late: usize) -> (Vec<u32>, BTreeMap<u32, Vec<Found>>, usize) {
-    let lane = Lane::new(FEATURES);
+    let lane = announced(FEATURES);
     let dying = CrashMemory::stopping_after(&lane.memory, stores, StopBehaviour::Unwind);
     let (mut began, mut found) = (Vec::new(), BTreeMap::<u32, Vec<Found>>::new());
     let Some(mut worker) = until_stop(|| lane.open(&dying)) else {
         return (began, found, dying.stores().len());
     };
-    let mut host = lane.connect();
+    let mut host = lane.connect(&lane.memory);
     let calls: [CallId; 4] = submit(&mut host);
     let note = |found: &mut BTreeMap<u32, Vec<Found>>, calls: Vec<CallId>, what| {
         calls.iter().for_each(|call| found.entry(call.word()).or_default().push(what));
@@ -324,13 +288,8 @@ const ROUNDS: u32 = 4000;
 #[test]
 fn between_two_threads_nothing_runs_of_which_the_host_was_certain() {
     for side_by_side in [1, 3] {
-        let fields = HeaderFields { optional: FEATURES, ..header_fields(0, 32) };
-        let layout = Layout::new(fields);
-        let memory = Mapping::create(layout.len()).unwrap();
-        create_segment(&memory, &fields).unwrap();
-        HostLane::announce(&memory, &layout, 1).unwrap();
-        let mut worker = WorkerLane::open_with(&memory, &layout, MAX, 2, FEATURES).unwrap();
-        let mut host = HostLane::connect(&memory, &layout, MAX).unwrap().expect("open");
+        let mapped = |len| Mapping::create(len).unwrap();
+        let (mut host, mut worker) = Announced::over(mapped, 32, FEATURES, FEATURES).ends();
         // By place: the last call there that has run.
         let ran: [AtomicU32; SLOTS as usize] = [const { AtomicU32::new(u32::MAX) }; SLOTS as usize];
         let mut counts = [0_u32; 3];
@@ -405,7 +364,7 @@ fn counts_of_round(
 
 /// A lane in any order of steps, against what the host was told and the worker did.
 struct History {
-    lane: Lane,
+    lane: Announced,
     host: HostLane<HeapMemory>,
     worker: WorkerLane<HeapMemory>,
     in_flight: BTreeMap<u32, CallId>,
@@ -420,7 +379,7 @@ struct History {
 
 impl History {
     fn new() -> Self {
-        let lane = Lane::new(FEATURES);
+        let lane = announced(FEATURES);
         let (host, worker) = lane.ends();
         let [asked, certain, ran, given_back] = [const { BTreeSet::new() }; 4];
         let (in_flight, open, ended) = (BTreeMap::new(), Vec::new(), [0; 3]);
@@ -450,7 +409,7 @@ impl History {
             _ => drop(self.answer()),
         }
         let place = |word: u32, call: &u32| word | 1 << (call % SLOTS);
-        assert_eq!(self.lane.word(), self.asked.iter().fold(0, place));
+        assert_eq!(self.lane.withdrawn(), self.asked.iter().fold(0, place));
         assert_eq!(self.host.is_withdrawing(), !self.asked.is_empty());
     }
 
@@ -517,7 +476,7 @@ impl History {
             }
             while self.answer() {}
         }
-        assert_eq!((self.lane.word(), self.host.in_flight()), (0, 0));
+        assert_eq!((self.lane.withdrawn(), self.host.in_flight()), (0, 0));
     }
 }
 

@@ -328,6 +328,7 @@ fn of_trace(file: &File) -> Option<Seed> {
             }
             "collect" => drop(output.byte(4)),
             "look" => drop(output.byte(6)),
+            // Withdrawals among them: no lane of this target offers them, and deadlines are not told.
             _ => continue,
         }
         steps += 1;

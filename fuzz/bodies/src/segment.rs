@@ -341,6 +341,7 @@ fn of_trace(file: &File, host: bool) -> Option<Seed> {
             ("collect", _) => drop(output.byte(if host { 3 } else { 7 })),
             ("look", true) => drop(output.byte(5)),
             ("look", false) => drop(output.byte(4)),
+            // Withdrawals among them: no lane of this target offers them, and deadlines are not told.
             _ => continue,
         }
         steps += 1;

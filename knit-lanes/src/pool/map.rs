@@ -104,14 +104,14 @@ where
     In: Encode,
     Out: Decode,
 {
-    /// A call for the next argument, unless so many are enough.
-    fn next(&mut self, under_way: usize) -> Option<(usize, Call<Out>)> {
-        if under_way >= self.window {
-            return None;
+    /// Makes calls for the next arguments until as many are under way as the window takes.
+    fn fill(&mut self, under_way: usize, mut push: impl FnMut(usize, Call<Out>)) {
+        for _ in under_way..self.window {
+            let Some(argument) = self.arguments.next() else { return };
+            let call = self.pool.call(self.task, argument).abort_on_drop();
+            push(self.taken, call);
+            self.taken += 1;
         }
-        let call = self.pool.call(self.task, self.arguments.next()?).abort_on_drop();
-        self.taken += 1;
-        Some((self.taken - 1, call))
     }
 
     fn size_hint(&self, under_way: usize) -> (usize, Option<usize>) {
@@ -129,9 +129,7 @@ where
     type Item = Result<Out, CallError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some((_, call)) = self.source.next(self.calls.len()) {
-            self.calls.push_back(call);
-        }
+        self.source.fill(self.calls.len(), |_, call| self.calls.push_back(call));
         self.calls.pop_front().map(Call::wait)
     }
 
@@ -149,9 +147,7 @@ where
     type Item = (usize, Result<Out, CallError>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some((place, call)) = self.source.next(self.calls.len()) {
-            self.calls.push(place, call);
-        }
+        self.source.fill(self.calls.len(), |place, call| self.calls.push(place, call));
         self.calls.wait().map(|(place, call)| (place, call.wait()))
     }
 

@@ -6,6 +6,7 @@
 
 mod lanes;
 mod messages;
+mod optional;
 mod player;
 mod step;
 
@@ -28,6 +29,8 @@ pub(super) fn vectors() -> Vec<VectorFile> {
         lanes::parking(),
         lanes::lane(),
         lanes::closing(),
+        optional::withdrawal(),
+        optional::deadlines(),
     ];
     exchanges.into_iter().flatten().map(|exchange| exchange.file(&names)).collect()
 }
@@ -39,8 +42,8 @@ struct Exchange {
     clauses: &'static [&'static str],
     doc: &'static str,
     stamps: Stamps,
-    /// Whether the stage journal is offered as well.
-    journal: bool,
+    /// Features that are offered besides.
+    also: Features,
     script: Vec<Step>,
 }
 
@@ -52,18 +55,17 @@ impl Exchange {
         stamps: Stamps,
         script: impl IntoIterator<Item = Step>,
     ) -> Self {
-        Self { words, clauses, doc, stamps, journal: false, script: script.into_iter().collect() }
+        let script = script.into_iter().collect();
+        Self { words, clauses, doc, stamps, also: Features::NONE, script }
     }
 
-    fn journaled(self) -> Self {
-        Self { journal: true, ..self }
+    fn offering(self, also: Features) -> Self {
+        Self { also, ..self }
     }
 
     fn file(self, names: &WordNames) -> VectorFile {
         let mut fields = fields(self.stamps);
-        if self.journal {
-            fields.optional = fields.optional.or(Features::JOURNAL);
-        }
+        fields.optional = fields.optional.or(self.also);
         let mut player = Player::new(fields, self.stamps);
         let play = |(number, step): (usize, &Step)| {
             let result = player.play(number, step);

@@ -1,7 +1,11 @@
 //! Pools of `knit-test-worker` and typed handles to its tasks.
 
+use super::gate::{Gate, Held};
+use super::until;
 use knit_lanes::codec::JsonText;
-use knit_lanes::{Builder, EnvelopedBuffer, Pool, SharedBuffer, Task, Tasks, Value};
+use knit_lanes::{
+    Balancer, Builder, Call, EnvelopedBuffer, Pool, SharedBuffer, Task, Tasks, Value,
+};
 use std::ffi::OsString;
 
 /// The worker program.
@@ -140,6 +144,17 @@ pub fn start(builder: Builder) -> (Pool, Remote) {
     let (tasks, remote) = tasks();
     let pool = builder.start(tasks).unwrap_or_else(|error| panic!("{error}"));
     (pool, remote)
+}
+
+/// A pool of [`WORKER`] that hands calls to its lanes in turn, and whose workers are each at a task that ends when the test drops its
+/// [`Held`].
+pub fn held<const N: usize>() -> (Pool, Remote, [Call<u32>; N], [Held; N]) {
+    let (pool, remote) = start(builder(N).balancer(Balancer::RoundRobin));
+    until("every worker is ready", || pool.worker_ids().len() == N);
+    let gates = [(); N].map(|()| Gate::new());
+    let calls = gates.each_ref().map(|gate| pool.call(remote.hold, gate.path()));
+    let held = gates.each_ref().map(Gate::entered);
+    (pool, remote, calls, held)
 }
 
 /// The one worker of a pool of one process.

@@ -4,11 +4,12 @@ use super::{Access, Checked, Direction, Op, Place, Who, wrong};
 use std::collections::BTreeMap;
 
 /// In a trace with a journal, a call is *taken* after its slot was read, *done* before its answer is published,
-/// and nobody loads the words of a living worker. LANE-34, LANE-35, LANE-36.
+/// and nobody loads the words of a living worker but for withdrawn calls. LANE-34, LANE-35, LANE-36.
 pub fn stages(trace: &[Access]) -> Checked {
     if !trace.iter().any(|access| matches!(access.place, Place::Journal(_))) {
         return Ok(());
     }
+    let withdraws = trace.iter().any(|access| access.place == Place::Withdrawn);
     // Ids that the worker has loaded from requests, and the stage of each since.
     let mut stages = BTreeMap::new();
     let mut answering = None;
@@ -25,7 +26,9 @@ pub fn stages(trace: &[Access]) -> Checked {
                 }
                 stages.insert(call, stage);
             }
-            (Place::Journal(_), ..) => return wrong(at, access, "while the worker lives"),
+            (Place::Journal(_), ..) if !withdraws => {
+                return wrong(at, access, "while the worker lives");
+            }
             (Place::Line(Direction::Response, _, word), Op::Store, _) if word == "call" => {
                 answering = Some(access.value);
             }

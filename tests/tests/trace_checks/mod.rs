@@ -5,11 +5,14 @@
 
 pub mod arena;
 pub mod broken;
+pub mod broken_optional;
 pub mod control;
+pub mod deadlines;
 pub mod journal;
 pub mod memory;
 pub mod slots;
 pub mod waking;
+pub mod withdrawal;
 
 /// Ok, or what is wrong.
 pub type Checked = Result<(), String>;
@@ -18,7 +21,7 @@ pub type Checked = Result<(), String>;
 pub type Check = fn(&[Access]) -> Checked;
 
 /// Every check, with what it is called.
-pub const CHECKS: [(&str, Check); 14] = [
+pub const CHECKS: [(&str, Check); 17] = [
     ("orders", memory::orders),
     ("one writer", memory::one_writer),
     ("loads", memory::loads_see_stores),
@@ -33,6 +36,9 @@ pub const CHECKS: [(&str, Check); 14] = [
     ("bells", waking::bells),
     ("parking", waking::parking),
     ("journal", journal::stages),
+    ("withdrawal", withdrawal::bits_and_fences),
+    ("journal orders", withdrawal::journal_orders),
+    ("deadlines", deadlines::entries),
 ];
 
 /// One access of a trace.
@@ -111,6 +117,10 @@ pub enum Place {
     Control(Who, String),
     /// A word of the stage journal.
     Journal(usize),
+    /// The withdrawn word.
+    Withdrawn,
+    /// Of an entry of the deadlines, the low (0) or the high word (1).
+    Deadline(usize, usize),
     /// A word of a sector.
     Sector(Direction, String),
     /// A word of a header line, the stamp included.
@@ -125,6 +135,13 @@ impl Place {
     fn new(name: &str) -> Result<Self, String> {
         if let Some(index) = name.strip_prefix("extension.stage_journal[") {
             return Ok(Self::Journal(number(index.trim_end_matches(']'))? as usize));
+        }
+        if let Some(index) = name.strip_prefix("extension.deadlines[") {
+            let index = number(index.trim_end_matches(']'))? as usize;
+            return Ok(Self::Deadline(index / 2, index % 2));
+        }
+        if name == "extension.withdrawn" {
+            return Ok(Self::Withdrawn);
         }
         let (first, rest) = match name.split_once('.') {
             Some(parts) => parts,
@@ -160,7 +177,7 @@ impl Place {
         let other = |who| if who == Who::Host { Who::Worker } else { Who::Host };
         match self {
             Self::None => None,
-            Self::Header(_) => Some(Who::Host),
+            Self::Header(_) | Self::Withdrawn | Self::Deadline(..) => Some(Who::Host),
             Self::Journal(_) => Some(Who::Worker),
             Self::Control(side, _) => Some(*side),
             Self::Sector(direction, word) => match word.as_str() {

@@ -347,8 +347,7 @@ mod tests {
         assert!(map.next().is_none());
         // One that is dropped.
         let mut map = pool.map(hold, 0..1).unordered();
-        let (place, call) = map.source.next(0).unwrap();
-        map.calls.push(place, call);
+        map.source.fill(0, |place, call| map.calls.push(place, call));
         assert!(map.calls.take_or_wakes(Waker::noop()).is_none() && driven());
         drop(map);
         assert!(!driven());

@@ -97,9 +97,7 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        while let Some((_, call)) = this.source.next(this.calls.len()) {
-            this.calls.push_back(call);
-        }
+        this.source.fill(this.calls.len(), |_, call| this.calls.push_back(call));
         let Some(first) = this.calls.front_mut() else {
             this.over = true;
             return Poll::Ready(None);
@@ -127,9 +125,7 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        while let Some((place, call)) = this.source.next(this.calls.len()) {
-            this.calls.push(place, call);
-        }
+        this.source.fill(this.calls.len(), |place, call| this.calls.push(place, call));
         if this.calls.len() == 0 {
             this.over = true;
             return Poll::Ready(None);

@@ -8,7 +8,7 @@ use super::step::Step::{
 };
 use crate::Who::{Host, Worker};
 use knit_codec::Payload;
-use knit_proto::Tag;
+use knit_proto::{Features, Tag};
 use knit_ring::Stamps::{Off, On};
 
 pub(super) fn segment() -> Vec<Exchange> {
@@ -90,11 +90,11 @@ pub(super) fn parking() -> Vec<Exchange> {
 }
 
 /// A script that begins with a lane that both sides enter.
-fn entered(then: impl IntoIterator<Item = Step>) -> Vec<Step> {
+pub(super) fn entered(then: impl IntoIterator<Item = Step>) -> Vec<Step> {
     [Announce, Open, Connect].into_iter().chain(then).collect()
 }
 
-fn text(text: &'static str) -> Payload<'static> {
+pub(super) fn text(text: &'static str) -> Payload<'static> {
     Payload::bytes(Tag::STRING_INLINE, text.as_bytes())
 }
 
@@ -205,7 +205,7 @@ pub(super) fn lane() -> Vec<Exchange> {
                 Collect,
             ]),
         )
-        .journaled(),
+        .offering(Features::JOURNAL),
         Exchange::new(
             "calls-journaled-side-by-side",
             &["LANE-34", "LANE-35"],
@@ -221,7 +221,7 @@ pub(super) fn lane() -> Vec<Exchange> {
                 Collect,
             ]),
         )
-        .journaled(),
+        .offering(Features::JOURNAL),
         Exchange::new(
             "call-with-arena-payload",
             &["ARN-5", "ARN-6", "WAKE-2"],

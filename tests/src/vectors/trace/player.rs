@@ -2,9 +2,11 @@
 
 use super::step::{Message, Step, inline_len, message, payload};
 use crate::{Access, TraceBell, TraceLog, TraceMemory, Who, WordNames};
-use knit_lanes::{HostLane, LaneError, SendError, WorkerLane};
+use knit_codec::Payload;
+use knit_lanes::{CallId, HostLane, LaneError, MonotonicTime, SendError, WorkerLane};
 use knit_proto::{
-    BlockIndex, Direction, HeaderFields, LaneState, Layout, ProtocolViolation, SlotRules, Span,
+    BlockIndex, Direction, Features, HeaderFields, LaneState, Layout, ProtocolViolation, SlotRules,
+    Span,
 };
 use knit_ring::{
     ArenaError, ArenaReceiver, ArenaSender, AttachError, BatchError, ClaimError, Doorbell,
@@ -12,11 +14,16 @@ use knit_ring::{
     Waiter, attach_segment, create_segment,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Payload limit of both ends: all that an arena of 4096 bytes takes.
 pub(super) const MAX_PAYLOAD: u32 = 4032;
 const HOST_PID: u32 = 100;
 const WORKER_PID: u32 = 200;
+/// What the worker supports: all that needs nothing beside the segment.
+const SUPPORTED: Features = Features::SUPPORTED.or(Features::WITHDRAW).or(Features::DEADLINES);
+/// The same without what takes the host's clock. LANE-48.
+const WITHOUT_CLOCK: Features = Features::SUPPORTED.or(Features::WITHDRAW);
 const FITS: &str = "the layout fits the memory";
 
 /// The parties, what they have at hand, and what they did so far.
@@ -28,6 +35,8 @@ pub(super) struct Player {
     worker: Party,
     host_lane: Option<HostLane<TraceMemory>>,
     worker_lane: Option<WorkerLane<TraceMemory>>,
+    /// The calls that the host has sent, by their ids.
+    calls: BTreeMap<u32, CallId>,
     sender: Sender<TraceMemory>,
     receiver: Receiver<TraceMemory>,
     arena_sender: ArenaSender<TraceMemory>,
@@ -67,6 +76,7 @@ impl Player {
             notifier: Notifier::new(&host.memory, &mine, &theirs).expect(FITS),
             host_lane: None,
             worker_lane: None,
+            calls: BTreeMap::new(),
             heap,
             log,
             layout,
@@ -95,7 +105,8 @@ impl Player {
                 HostLane::announce(&self.host.memory, &self.layout, HOST_PID).expect(FITS);
                 Value::Null
             }
-            Step::Open => self.open(),
+            Step::Open => self.open(SUPPORTED),
+            Step::OpenApart => self.open(WITHOUT_CLOCK),
             Step::Connect => self.connect(),
             Step::Abandon => match self.sender.claim() {
                 Ok(claim) => json!({ "slot": claim.slot().get() }),
@@ -136,20 +147,27 @@ impl Player {
                 self.party(*who).waiter.retract();
                 Value::Null
             }
-            Step::Submit(function, argument) => {
-                let (bell, lane) = (&self.host.bell, open(&mut self.host_lane));
-                match lane.submit(*function, argument) {
-                    Ok(submitted) => {
-                        if submitted.wake {
-                            bell.wake(lane.bell());
-                        }
-                        json!({ "call": submitted.call.word() })
-                    }
-                    Err(SendError::Full) => "full".into(),
-                    Err(error) => panic!("{error}"),
-                }
+            Step::Submit(function, argument) => self.submit(*function, argument, None),
+            Step::SubmitUntil(function, argument, until) => {
+                self.submit(*function, argument, Some(*until))
             }
+            Step::Withdraw(calls) => {
+                let calls: Vec<_> = calls.iter().map(|call| self.calls[call]).collect();
+                not_begun(&open(&mut self.host_lane).withdraw(&calls))
+            }
+            Step::Settle => not_begun(&open(&mut self.host_lane).settle()),
             Step::Serve => self.serve(),
+            Step::Deadline(call) => {
+                let deadline = open(&mut self.worker_lane).deadline(*call);
+                deadline.map(|until| until.nanoseconds().to_string()).into()
+            }
+            Step::GiveBack(call) => {
+                let (bell, lane) = (&self.worker.bell, open(&mut self.worker_lane));
+                if lane.respond_withdrawn(*call).expect("there is room") {
+                    bell.wake(lane.bell());
+                }
+                Value::Null
+            }
             Step::Answer(call, rejected, value) => {
                 let (bell, lane) = (&self.worker.bell, open(&mut self.worker_lane));
                 if lane.respond(*call, *rejected, value).expect("there is room") {
@@ -188,8 +206,9 @@ impl Player {
         }
     }
 
-    fn open(&mut self) -> Value {
-        match WorkerLane::open(&self.worker.memory, &self.layout, MAX_PAYLOAD, WORKER_PID) {
+    fn open(&mut self, supported: Features) -> Value {
+        let (memory, layout) = (&self.worker.memory, &self.layout);
+        match WorkerLane::open_with(memory, layout, MAX_PAYLOAD, WORKER_PID, supported) {
             Ok(lane) => {
                 self.worker.bell.wake(lane.bell());
                 self.worker_lane = Some(lane);
@@ -268,6 +287,22 @@ impl Player {
         "waits".into()
     }
 
+    fn submit(&mut self, function: u16, argument: &Payload<'_>, until: Option<u64>) -> Value {
+        let (bell, lane) = (&self.host.bell, open(&mut self.host_lane));
+        let until = until.map(MonotonicTime::from_nanoseconds);
+        match lane.submit_until(function, argument, until) {
+            Ok(submitted) => {
+                if submitted.wake {
+                    bell.wake(lane.bell());
+                }
+                self.calls.insert(submitted.call.word(), submitted.call);
+                json!({ "call": submitted.call.word() })
+            }
+            Err(SendError::Full) => "full".into(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     fn serve(&mut self) -> Value {
         let (bell, lane) = (&self.worker.bell, open(&mut self.worker_lane));
         let Some(request) = lane.take().expect("the host follows the rules") else {
@@ -276,12 +311,16 @@ impl Player {
         if request.wake {
             bell.wake(lane.bell());
         }
-        json!({
+        let mut result = json!({
             "call": request.call,
             "function": request.function,
             "abort": request.abort,
             "payload": payload(&request.payload),
-        })
+        });
+        if request.withdrawn {
+            result["withdrawn"] = true.into();
+        }
+        result
     }
 
     fn collect(&mut self) -> Value {
@@ -292,11 +331,11 @@ impl Player {
         if answer.wake {
             bell.wake(lane.bell());
         }
-        json!({
-            "call": answer.call.word(),
-            "rejected": answer.rejected,
-            "payload": payload(&answer.payload),
-        })
+        let (call, payload) = (answer.call.word(), payload(&answer.payload));
+        if answer.withdrawn {
+            return json!({ "call": call, "withdrawn": true, "payload": payload });
+        }
+        json!({ "call": call, "rejected": answer.rejected, "payload": payload })
     }
 
     fn look(&mut self, who: Who) -> Value {
@@ -344,6 +383,12 @@ fn read(layout: &Layout, taken: Taken<'_, TraceMemory>) -> Value {
     taken.snapshot(&mut inline).expect("the header is checked");
     taken.finish();
     json!({ "slot": slot.get(), "message": message(&header, &inline) })
+}
+
+/// The calls that the worker does not run for certain.
+fn not_begun(calls: &[CallId]) -> Value {
+    let ids: Vec<_> = calls.iter().map(|call| call.word()).collect();
+    json!({ "not_begun": ids })
 }
 
 fn open<T>(lane: &mut Option<T>) -> &mut T {

@@ -18,6 +18,8 @@ pub(super) enum Step {
     Announce,
     /// Worker: accepts features and says that it is there.
     Open,
+    /// Worker: the same, where its clock is not the one of its host.
+    OpenApart,
     /// Host: looks for the worker, and locks the features when it is there.
     Connect,
     /// Host: claims a slot and leaves it.
@@ -46,8 +48,18 @@ pub(super) enum Step {
     WakeUp(Who),
     /// Host: sends a call.
     Submit(u16, Payload<'static>),
+    /// Host: sends a call whose caller waits until so many nanoseconds of its clock.
+    SubmitUntil(u16, Payload<'static>, u64),
+    /// Host: takes calls back that may not have begun.
+    Withdraw(Vec<u32>),
+    /// Host: looks again which of them have not begun.
+    Settle,
     /// Worker: takes a call.
     Serve,
+    /// Worker: looks until when the caller of the call with this id waits.
+    Deadline(u32),
+    /// Worker: answers the call with this id, which it has found withdrawn.
+    GiveBack(u32),
     /// Worker: answers the call with this id.
     Answer(u32, bool, Payload<'static>),
     /// Host: takes an answer.
@@ -100,15 +112,21 @@ impl Step {
             | Self::Allocate(_)
             | Self::Notify
             | Self::Submit(..)
+            | Self::SubmitUntil(..)
+            | Self::Withdraw(_)
+            | Self::Settle
             | Self::Collect => Who::Host,
             Self::Attach
             | Self::Open
+            | Self::OpenApart
             | Self::Take
             | Self::Poll
             | Self::Release
             | Self::Read(..)
             | Self::Free(_)
             | Self::Serve
+            | Self::Deadline(_)
+            | Self::GiveBack(_)
             | Self::Answer(..) => Who::Worker,
             Self::Park(who) | Self::WakeUp(who) | Self::Look(who) | Self::Close(who) => *who,
         }
@@ -121,6 +139,7 @@ impl Step {
             Self::Attach => ("attach", json!({})),
             Self::Announce => ("announce", json!({})),
             Self::Open => ("open", json!({})),
+            Self::OpenApart => ("open", json!({ "clock": "another" })),
             Self::Connect => ("connect", json!({})),
             Self::Abandon => ("abandon", json!({})),
             Self::Send(message) => ("send", json!({ "message": message.json() })),
@@ -140,7 +159,19 @@ impl Step {
             Self::Submit(function, argument) => {
                 ("submit", json!({ "function": function, "payload": payload(argument) }))
             }
+            Self::SubmitUntil(function, argument, until) => (
+                "submit",
+                json!({
+                    "function": function,
+                    "payload": payload(argument),
+                    "until": until.to_string(),
+                }),
+            ),
+            Self::Withdraw(calls) => ("withdraw", json!({ "calls": calls })),
+            Self::Settle => ("settle", json!({})),
             Self::Serve => ("serve", json!({})),
+            Self::Deadline(call) => ("deadline", json!({ "call": call })),
+            Self::GiveBack(call) => ("give_back", json!({ "call": call })),
             Self::Answer(call, rejected, value) => {
                 ("answer", json!({ "call": call, "rejected": rejected, "payload": payload(value) }))
             }
