@@ -21,7 +21,7 @@ pub fn control_channel(bytes: &[u8]) {
             u8::MAX => input.word(),
             few => few.into(),
         };
-        let packet = input.bytes();
+        let packet = input.slice();
         if let Some(message) = hold_channel(&packet, descriptors) {
             assert_eq!(packet.len(), CONTROL_MESSAGE_BYTES as usize);
             let needed = u32::from(matches!(message, ControlMessage::Give { .. }));

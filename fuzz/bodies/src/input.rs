@@ -1,5 +1,7 @@
 //! Bytes of a fuzzer as parts of a structured input, and back: seeds are written the way they are read.
 
+use std::borrow::Cow;
+
 /// Most steps of one input. Work is bounded by what a step may do.
 pub(crate) const MAX_STEPS: usize = 400;
 
@@ -60,14 +62,19 @@ impl<'a> Input<'a> {
 
     /// Some bytes after their length.
     pub(crate) fn bytes(&mut self) -> Vec<u8> {
+        self.slice().into_owned()
+    }
+
+    /// As [`Self::bytes`], where they stand.
+    pub(crate) fn slice(&mut self) -> Cow<'a, [u8]> {
         let short = self.short();
         let len = usize::from((short & !REPEAT).min(MOST_BYTES));
         if short & REPEAT != 0 {
-            return vec![self.byte(); len];
+            return vec![self.byte(); len].into();
         }
         let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
-        bytes.to_vec()
+        bytes.into()
     }
 
     /// As [`Self::bytes`], made text.
