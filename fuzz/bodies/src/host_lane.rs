@@ -259,11 +259,15 @@ impl Lane {
     }
 }
 
-/// What was sent may be sent.
-fn hold_sendable(payload: &Payload<'_>) {
+/// What was sent may be sent. PAY-5: the limit is for what is in the arena.
+pub(crate) fn hold_sendable(payload: &Payload<'_>) {
     let form = payload.tag().form();
     assert!(!matches!(form, None | Some(Form::Local)), "{payload:?}");
-    assert!(payload.len() <= MAX as usize, "{payload:?}");
+    let inline = if form == Some(Form::InlineHead) { payload.head_len() as usize } else { 0 };
+    assert!(
+        inline <= INLINE_BYTES as usize && payload.len() - inline <= MAX as usize,
+        "{payload:?}"
+    );
 }
 
 /// A payload of any tag, with bytes as its form has them.

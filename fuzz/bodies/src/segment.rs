@@ -1,7 +1,7 @@
 //! Either end of a lane, while its peer writes anything between any two loads.
 
 use crate::corpus::{Seed, of_kind};
-use crate::host_lane::{MAX, payload, write_payload};
+use crate::host_lane::{MAX, hold_sendable, payload, write_payload};
 use crate::input::{Input, Output};
 use knit_codec::Payload;
 use knit_lanes::{HostLane, LaneError, SendError, WorkerLane};
@@ -176,7 +176,7 @@ fn watch_host(stage: &Stage, rate: u32, input: &mut Input<'_>) -> Option<Protoco
                 size = payload.len();
                 match host.submit(function, &payload) {
                     Ok(submitted) => {
-                        assert!(size <= MAX as usize);
+                        hold_sendable(&payload);
                         assert!(in_flight.insert(submitted.call.word()), "two calls of one id");
                     }
                     Err(refusal) => hold_refusal(refusal, &payload, &mut first),
@@ -270,7 +270,7 @@ fn watch_worker(stage: &Stage, rate: u32, input: &mut Input<'_>) -> Option<Proto
                 let call = taken.get(usize::from(nth)).copied().unwrap_or_default();
                 size = payload.len();
                 match worker.respond(call, rejected, &payload) {
-                    Ok(_) => assert!(size <= MAX as usize),
+                    Ok(_) => hold_sendable(&payload),
                     Err(refusal) => hold_refusal(refusal, &payload, &mut first),
                 }
             }
