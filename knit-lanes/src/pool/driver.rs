@@ -48,7 +48,6 @@ fn rest(shared: &Shared, local: u32) {
         shared.set_driver_rests(false);
         let tick = shared.until_deadline().map_or(TICK, |remaining| remaining.min(TICK));
         shared.driver.wait_local(local, Some(tick));
-        shared.look_after_inline();
         for lane in &shared.lanes {
             lane.poll(shared);
         }

@@ -84,9 +84,9 @@ impl InlineLane {
         let mut busy = true;
         let with_workers: usize = loads
             .by_ref()
-            // A lane without a worker has the highest load.
-            .map(|load| if load == u32::MAX { 0 } else { load as usize })
             .inspect(|load| busy &= *load > 0)
+            // A lane without a worker has the highest load: it takes nothing, and has nothing.
+            .map(|load| if load == u32::MAX { 0 } else { load as usize })
             .sum();
         with_workers >= self.settings.threshold
             && (busy || self.settings.position == Position::First)

@@ -218,6 +218,10 @@ impl Lane {
             relax.moment();
         }
         self.note_load(&core);
+        if poll.outcome.is_some() {
+            // Before wakers run: whoever ends calls whose time is over would wait for this one meanwhile.
+            call.taken();
+        }
         drop(core);
         shared.wake(core::mem::take(&mut poll.wakes));
         poll.outcome

@@ -37,7 +37,6 @@ impl Shared {
             match call.lane() {
                 Some(lane) if call.is_unwatched() => {
                     if let Some(outcome) = self.lanes[lane].glance_for(self, call, &mut relax) {
-                        call.taken();
                         return Some(outcome);
                     }
                 }

@@ -1,4 +1,4 @@
-//! Sees to it that no call waits behind a long task while another lane is idle.
+//! Sees to it that no call waits behind a long task, or in the inline lane, while another lane is idle.
 //!
 //! A call goes to a lane that has room, and a lane has room for 32: who is handed over while a worker is at a short task may
 //! find itself behind a long one. The driver looks at the lanes now and then. A worker that was at the same task at the last look
@@ -25,7 +25,7 @@ impl Watch {
 
     /// Looks at the lanes, unless the last look was a moment ago.
     pub(super) fn look(&mut self, shared: &Shared) {
-        if !is_wanted(shared) {
+        if !is_wanted(shared) && !shared.has_inline() {
             return;
         }
         let now = Instant::now();
@@ -33,6 +33,10 @@ impl Watch {
             return;
         }
         self.last = now;
+        shared.look_after_inline();
+        if !is_wanted(shared) {
+            return;
+        }
         // Idle lanes take what is in the queue first.
         let idle = if shared.has_queue() {
             0
@@ -53,9 +57,12 @@ impl Watch {
         }
     }
 
-    /// How long a driver may sleep that others wake when there is an answer.
+    /// How long a driver may sleep that others wake when there is an answer. Nobody wakes it when a call is handed over meanwhile:
+    /// to a lane that is at a long task, or to the inline lane.
     pub(super) fn pause(shared: &Shared) -> Option<Duration> {
-        is_wanted(shared).then_some(TICK)
+        let may_follow = shared.lanes.len() > 1
+            && shared.lanes.iter().any(|lane| (1..=SLOTS).contains(&lane.load()));
+        (may_follow || shared.inline.is_some()).then_some(TICK)
     }
 }
 

@@ -121,6 +121,8 @@ impl<'t> Worker<'t> {
         let needs_more = Features::WITHDRAW.or(handles).or(bell.features()).or(deadlines);
         let supported = Features::SUPPORTED.or(needs_more);
         let pid = std::process::id();
+        // Before code of the user's runs: a child that it forks is not who attached.
+        let origin = Origin::here();
         tasks.run_warm_up().map_err(OpenError::WarmUp)?;
         let (limits, tasks) = (boot.limits(), tasks.bind(boot.tasks));
         imports(&tasks, &limits, fields.kind == LaneKind::Process);
@@ -140,7 +142,7 @@ impl<'t> Worker<'t> {
             spin: spin_budget(Duration::from_micros(boot.spin_us.into())),
             since_look: 0,
             end: None,
-            origin: Origin::here(),
+            origin,
         })
     }
 
