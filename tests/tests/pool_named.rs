@@ -387,3 +387,55 @@ fn a_sweep_takes_what_killed_hosts_have_left_and_nothing_else() {
         assert!(sweep(directory.0.join("missing")).is_err());
     });
 }
+
+/// Says to this program that it looks from another world; what is stale in this directory it leaves to its exit status.
+const LOOKS: &str = "KNIT_TEST_LOOKS_AT";
+
+/// Whether this program finds nothing stale in the directory when `world`, a command, runs it. `None`: it cannot be run here.
+fn finds_nothing(world: &[&str], directory: &Directory) -> Option<bool> {
+    let run = |program: &[&str]| {
+        let mut command = Command::new(world[0]);
+        command.args(&world[1..]).args(program).env(LOOKS, &directory.0);
+        command.stdout(Stdio::null()).status()
+    };
+    if !run(&["true"]).is_ok_and(|status| status.success()) {
+        eprintln!("skipped: {world:?} does not run here");
+        return None;
+    }
+    let this = std::env::current_exe().unwrap();
+    let test = "a_sweep_from_elsewhere_takes_nothing";
+    Some(run(&[this.to_str().unwrap(), "--exact", test, "--nocapture"]).unwrap().success())
+}
+
+/// C5: what a start or an id means in another time namespace, or where `/proc` says nothing, is not known.
+#[test]
+fn a_sweep_from_elsewhere_takes_nothing() {
+    if let Some(directory) = std::env::var_os(LOOKS) {
+        return assert_eq!(stale(directory).unwrap(), [""; 0].map(PathBuf::from));
+    }
+    within_deadline(|| {
+        let directory = Directory::new("elsewhere");
+        let gate = Gate::new();
+        let starting = held(&directory, &gate, &format!("exec {WORKER}"));
+        let live = directory.only_name();
+        // Starts are shifted there.
+        let clock =
+            ["unshare", "--user", "--map-root-user", "--time", "--boottime", "1000000", "--fork"];
+        let by_another_clock = finds_nothing(&clock, &directory);
+        // Made where `/proc` says nothing, as names are now and as they once were.
+        let fnv1a = |hash: u64, byte: u64| (hash ^ byte).wrapping_mul(0x100_0000_01b3);
+        let nothing = [0; 8].into_iter().fold(0xcbf2_9ce4_8422_2325, fnv1a);
+        for world in [0, nothing] {
+            let name = format!("knit-{}-1-{world:016x}-{:016x}", i32::MAX, 1);
+            socket_at(&directory.0.join(name));
+        }
+        let blind = ["bwrap", "--ro-bind", "/", "/", "--tmpfs", "/proc", "--unshare-pid"];
+        let without_proc = finds_nothing(&blind, &directory);
+        let names = directory.names();
+        drop(gate.entered());
+        only_worker(&starting.join().unwrap().unwrap());
+        assert!(names.contains(&live));
+        assert_ne!(by_another_clock, Some(false));
+        assert_ne!(without_proc, Some(false));
+    });
+}

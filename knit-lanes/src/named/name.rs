@@ -16,7 +16,7 @@ pub(crate) struct Name {
     pub(super) pid: u32,
     /// When it started, in clock ticks since boot; 0 where it does not know.
     pub(super) start: u64,
-    /// In which pid namespace of which boot the id means something: see [`world`].
+    /// Where id and start mean something: see [`world`]; 0 where that is not known.
     pub(super) world: u64,
     random: u64,
 }
@@ -29,7 +29,7 @@ impl Name {
         let filled = getrandom(&mut random, GetRandomFlags::empty())?;
         debug_assert_eq!(filled, random.len());
         let CreatorId { pid, start_time: start, .. } = *creator;
-        Ok(Self { pid, start, world: world(), random: u64::from_ne_bytes(random) })
+        Ok(Self { pid, start, world: world().unwrap_or(0), random: u64::from_ne_bytes(random) })
     }
 
     /// The name that this text is, if [`Self::fresh`] can have made it.
@@ -54,12 +54,15 @@ impl fmt::Display for Name {
     }
 }
 
-/// Boot and pid namespace of this process in one number: elsewhere its id may be another process's. A directory may
-/// be shared by containers, and by machines.
-pub(super) fn world() -> u64 {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = crate::process::pid_namespace();
-    crate::boot::fnv1a(boot.trim().bytes().chain(namespace.to_le_bytes()))
+/// Boot, pid namespace and time namespace of this process in one number: elsewhere its id may be another process's, and its start
+/// is another number. A directory may be shared by containers, and by machines. `None` when `/proc` does not tell.
+pub(super) fn world() -> Option<u64> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let processes = Some(crate::process::pid_namespace()).filter(|inode| *inode != 0)?;
+    // 0 where the system has no such namespaces.
+    let times = crate::clock::time_namespace();
+    let namespaces = [processes, times].into_iter().flat_map(u64::to_le_bytes);
+    Some(crate::boot::fnv1a(boot.trim().bytes().chain(namespaces)))
 }
 
 #[cfg(test)]

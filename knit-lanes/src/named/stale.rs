@@ -12,14 +12,19 @@ use std::path::{Path, PathBuf};
 /// The paths in this directory that [`sweep`] would remove now.
 ///
 /// Those are sockets of this user with a name that a pool has made ([`Builder::named_lanes`](crate::Builder::named_lanes)) whose process
-/// has ended: no process has its id, or one that started at another time. Names of another pid namespace, of another boot of the machine or of another
-/// machine are never among them, since nothing is known of their processes; neither is anything that cannot be told for sure, and no age matters.
+/// has ended: no process has its id, or one that started at another time. Names of another pid or time namespace, of another boot of the machine or of
+/// another machine are never among them, since nothing is known of their processes; neither is anything that cannot be told for sure, and no age matters.
+/// Where `/proc` does not tell in which namespaces this process is there are none.
 ///
 /// # Errors
 ///
 /// The directory cannot be read.
 pub fn stale(directory: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     let (world, user) = (world(), geteuid().as_raw());
+    let Some(world) = world else {
+        // A directory that cannot be read is said here too.
+        return read_dir(directory).map(|_| Vec::new());
+    };
     let mut found = Vec::new();
     for entry in read_dir(directory)? {
         let entry = entry?;

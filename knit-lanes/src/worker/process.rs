@@ -79,8 +79,9 @@ fn follow_host(boot: &Boot) -> Result<(), ServeError> {
     let host = i32::try_from(boot.host_pid).ok().and_then(Pid::from_raw);
     let Some(host) = host else { return Err(ServeError::HostGone { host: boot.host_pid }) };
     // The host may have ended before the line above. Its id tells, unless it is our parent, or means
-    // nothing here because it is of another pid namespace.
-    let same_namespace = crate::process::pid_namespace() == boot.host_pid_namespace;
+    // nothing here because it is of another pid namespace, or of one that is not known.
+    let own = crate::process::pid_namespace();
+    let same_namespace = own != 0 && own == boot.host_pid_namespace;
     let gone = same_namespace
         && rustix::process::getppid() != Some(host)
         && crate::process::has_ended(host);
