@@ -2,172 +2,199 @@
 //! deadlines while a waker takes its time.
 
 mod pool_support;
+
 use core::pin::Pin;
 use core::task::{Context, Waker};
-use knit_lanes::{Balancer, Inline, Pool, Position, Task, Tasks};
+use knit_lanes::{Balancer, Call, Inline, Pool, Position, Restart, Task, Tasks};
 use pool_support::futures::block_on;
-use std::sync::mpsc::{Sender, channel};
+use pool_support::{until, within_deadline};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A task that waits for the test, one that does not.
-fn tasks() -> (Tasks, Task<u32, u32>, Task<f64, f64>, Sender<()>) {
-    let (go, going) = channel::<()>();
+struct Both {
+    held: Task<u32, u32>,
+    quick: Task<u32, u32>,
+    /// Told when the first one begins.
+    begun: Receiver<()>,
+    /// Lets it go; all calls of it, once it is dropped.
+    go: Sender<()>,
+}
+
+fn tasks() -> (Tasks, Both) {
+    let ((go, going), (begins, begun)) = (channel::<()>(), channel());
     let going = Mutex::new(going);
     let mut tasks = Tasks::new();
     let held = tasks.add("held", move |n: u32| {
+        let _ = begins.send(());
         let _ = going.lock().unwrap().recv();
         n
     });
-    let quick = tasks.add("quick", |n: f64| n * n);
-    (tasks, held, quick, go)
+    let quick = tasks.add("quick", |n: u32| n * n);
+    (tasks, Both { held, quick, begun, go })
 }
 
-fn poll(call: &mut knit_lanes::Call<u32>) {
-    assert!(Pin::new(call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+fn poll(call: &mut Call<u32>, waker: &Waker) {
+    assert!(Pin::new(call).poll(&mut Context::from_waker(waker)).is_pending());
 }
 
-/// `future`: whether the long call is polled (the driver drives), or only held (the driver rests, with its tick).
-fn behind_a_long_task(future: bool) -> bool {
-    let (tasks, held, quick, go) = tasks();
-    let pool = Pool::builder().threads(2).balancer(Balancer::RoundRobin).start(tasks).unwrap();
-    let mut long = pool.call(held, 1);
-    if future {
-        poll(&mut long);
-    }
-    assert_eq!(pool.call(quick, 2.0).wait().unwrap(), 4.0);
-    std::thread::sleep(Duration::from_millis(300));
-    // Behind the long one; the other lane is idle.
-    let moved = pool.call(quick, 3.0).wait_timeout(Duration::from_secs(3)).is_ok();
-    drop(go);
-    block_on(long).unwrap();
-    moved
+/// The drivers of this process sleep: what a call brings from now on has to wake them, or waits for their next look.
+fn until_drivers_sleep() {
+    let sleeps = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        !stat.contains("(knit-driver)") || stat.contains("(knit-driver) S")
+    };
+    until("the drivers sleep", || {
+        std::fs::read_dir("/proc/self/task").unwrap().flatten().all(sleeps)
+    });
+}
+
+/// A call that is handed to the lane of a long one, while the other lane is idle, is answered. The long one is polled, so that the driver
+/// listens for it, or only held.
+fn leaves_a_long_task(polled: bool) {
+    within_deadline(move || {
+        let (tasks, Both { held, quick, begun, go }) = tasks();
+        let pool = Pool::builder().threads(2).balancer(Balancer::RoundRobin).start(tasks).unwrap();
+        let mut long = pool.call(held, 1);
+        begun.recv().unwrap();
+        if polled {
+            poll(&mut long, Waker::noop());
+        }
+        assert_eq!(pool.call(quick, 2).wait().unwrap(), 4);
+        until_drivers_sleep();
+        assert_eq!(pool.call(quick, 3).wait().unwrap(), 9);
+        drop(go);
+        block_on(long).unwrap();
+    });
 }
 
 #[test]
 fn a_call_leaves_a_long_task_that_is_held() {
-    assert!(behind_a_long_task(false));
+    leaves_a_long_task(false);
 }
 
 #[test]
 fn a_call_leaves_a_long_task_that_is_polled() {
-    assert!(behind_a_long_task(true), "still behind the long task after 3 s, other lane idle");
+    leaves_a_long_task(true);
 }
 
-fn held_inline_call(future: bool) -> bool {
-    let (tasks, held, quick, go) = tasks();
-    let inline = Inline { position: Position::First, batch: 4, threshold: 0 };
-    let pool = Pool::builder().threads(2).inline(inline).start(tasks).unwrap();
-    let mut long = pool.call(held, 1);
-    if future {
-        poll(&mut long);
-    } else {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    std::thread::sleep(Duration::from_millis(300));
-    let call = pool.call(quick, 3.0);
-    let since = Instant::now();
-    while !call.is_done() && since.elapsed() < Duration::from_secs(3) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let done = call.is_done();
-    drop(go);
-    block_on(long).unwrap();
-    done
+/// A call in the inline lane that nobody waits for is run by an idle worker.
+fn leaves_the_inline_lane(polled: bool) {
+    within_deadline(move || {
+        let (tasks, Both { held, quick, begun, go }) = tasks();
+        let inline = Inline { position: Position::First, batch: 4, threshold: 0 };
+        let pool = Pool::builder().threads(2).inline(inline).start(tasks).unwrap();
+        let mut long = pool.call(held, 1);
+        if polled {
+            poll(&mut long, Waker::noop());
+        }
+        begun.recv().unwrap();
+        until_drivers_sleep();
+        let call = pool.call(quick, 3);
+        until("a worker has run it", || call.is_done());
+        drop(go);
+        block_on(long).unwrap();
+    });
 }
 
 #[test]
-fn an_inline_call_goes_to_a_worker_beside_a_held_call() {
-    assert!(held_inline_call(false));
+fn an_inline_call_goes_to_a_worker_beside_a_held_one() {
+    leaves_the_inline_lane(false);
 }
 
 #[test]
 fn an_inline_call_goes_to_a_worker_beside_a_polled_one() {
-    assert!(held_inline_call(true), "inline call not handed to an idle worker within 3 s");
+    leaves_the_inline_lane(true);
 }
 
-/// The inline lane behind the workers, one of which (or none) was given up for good.
-fn inline_last(lanes: usize) -> bool {
-    let (tasks, held, quick, go) = tasks();
-    let inline = Inline { position: Position::Last, batch: 4, threshold: 0 };
-    let pool = Pool::builder()
-        .threads(lanes)
-        .inline(inline)
-        .hard_timeout(Duration::from_millis(50))
-        .restart(knit_lanes::Restart::never())
-        .start(tasks)
-        .unwrap();
-    if lanes > 1 {
-        let lost = pool.call(held, 1);
-        std::thread::sleep(Duration::from_millis(50));
-        lost.abort();
-        while pool.lanes_alive() == lanes {
-            std::thread::sleep(Duration::from_millis(5));
+/// The inline lane behind so many workers, of which all but one are given up for good and that one is busy, runs a call.
+fn last_runs(lanes: usize) {
+    within_deadline(move || {
+        let (tasks, Both { held, quick, begun, go }) = tasks();
+        let inline = Inline { position: Position::Last, batch: 4, threshold: 0 };
+        let pool = Pool::builder()
+            .threads(lanes)
+            .inline(inline)
+            .hard_timeout(Duration::from_millis(50))
+            .restart(Restart::never())
+            .start(tasks)
+            .unwrap();
+        for left in (1..lanes).rev() {
+            let lost = pool.call(held, 1);
+            begun.recv().unwrap();
+            lost.abort();
+            until("the lane is given up", || pool.lanes_alive() == left);
         }
-    }
-    let long = pool.call(held, 1);
-    std::thread::sleep(Duration::from_millis(50));
-    let ran = pool.call(quick, 3.0).wait_timeout(Duration::from_secs(2)).is_ok();
-    drop(go);
-    let _ = long.wait();
-    ran
+        let long = pool.call(held, 1);
+        begun.recv().unwrap();
+        assert_eq!(pool.call(quick, 3).wait().unwrap(), 9);
+        drop(go);
+        long.wait().unwrap();
+    });
 }
 
 #[test]
 fn the_last_inline_lane_runs_calls_when_workers_are_busy() {
-    assert!(inline_last(1));
+    last_runs(1);
 }
 
 #[test]
 fn the_last_inline_lane_runs_calls_when_a_lane_is_lost() {
-    assert!(
-        inline_last(2),
-        "every worker is busy, and the thread that waits does not run the call"
-    );
+    last_runs(2);
 }
 
 struct Does<F: Fn() + Send + Sync>(F);
+
 impl<F: Fn() + Send + Sync> Wake for Does<F> {
     fn wake(self: Arc<Self>) {
         (self.0)();
     }
 }
-fn leave(call: &mut knit_lanes::Call<u32>, then: impl Fn() + Send + Sync + 'static) {
-    let waker = Waker::from(Arc::new(Does(then)));
-    assert!(Pin::new(call).poll(&mut Context::from_waker(&waker)).is_pending());
+
+fn leave(call: &mut Call<u32>, then: impl Fn() + Send + Sync + 'static) {
+    poll(call, &Waker::from(Arc::new(Does(then))));
 }
 
-/// A waker that takes its time, on the thread that has read the answer of its own call meanwhile, whose time is over then. The
-/// waits before make it so; where they do not, nothing is shown.
+/// A thread that waits reads its own answer and that of another call, whose waker takes its time. Its own time is over meanwhile: the
+/// driver, which ends such calls, goes on with the deadlines of others.
 #[test]
 fn a_slow_waker_keeps_no_deadline_of_others_up() {
-    const MS: Duration = Duration::from_millis(1);
-    let (mut tasks, held, _, go) = tasks();
-    let slow = tasks.add("slow", |n: u32| {
-        std::thread::sleep(50 * MS);
-        n
+    within_deadline(|| {
+        let (tasks, Both { held, quick, begun, go }) = tasks();
+        let pool = Pool::builder().threads(1).start(tasks).unwrap();
+        let mut first = pool.call(held, 1);
+        begun.recv().unwrap();
+        let mut other = pool.call(held, 2);
+        let own = pool.call(quick.with_timeout(Duration::from_millis(500)), 3);
+        let mut late = pool.call(held.with_timeout(Duration::from_millis(600)), 4);
+        let ((comes, here), (runs, is_run), (over, is_over)) = (channel(), channel(), channel());
+        let (run_all, over_all) = (runs.clone(), over.clone());
+        let (is_run, is_over) = (Mutex::new(is_run), Mutex::new(is_over));
+        // On the driver, which leaves the other answers to the thread that waits.
+        leave(&mut first, move || {
+            let _ = comes.send(());
+            let _ = is_run.lock().unwrap().recv();
+        });
+        leave(&mut other, move || {
+            let _ = runs.send(());
+            let _ = is_over.lock().unwrap().recv();
+        });
+        leave(&mut late, move || {
+            let _ = over.send(());
+        });
+        go.send(()).unwrap();
+        here.recv().unwrap();
+        go.send(()).unwrap();
+        // The worker has begun the other call, and the last one: the answers between are there.
+        begun.recv().unwrap();
+        begun.recv().unwrap();
+        if own.wait().is_err() {
+            // It was too late before all stood as it should: nothing is shown.
+            let _ = (run_all.send(()), over_all.send(()));
+        }
+        drop(go);
+        assert!(block_on(late).is_err(), "it was given up");
     });
-    let pool = Pool::builder().threads(1).spin(MS).start(tasks).unwrap();
-    let mut first = pool.call(held, 1);
-    let mut woken = pool.call(slow, 2);
-    let own = pool.call(slow.with_timeout(1000 * MS), 3);
-    let mut late = pool.call(held.with_timeout(1200 * MS), 4);
-    leave(&mut first, || std::thread::sleep(600 * MS));
-    let (over, is_over) = channel();
-    let (told, outcome) = channel();
-    let (is_over, over) = (Mutex::new(is_over), Mutex::new(over));
-    leave(&mut woken, move || {
-        let _ = told.send(is_over.lock().unwrap().recv_timeout(Duration::from_secs(30)));
-    });
-    leave(&mut late, move || {
-        let _ = over.lock().unwrap().send(());
-    });
-    go.send(()).unwrap();
-    std::thread::sleep(300 * MS);
-    // In time or not: both are fine.
-    let _ = own.wait();
-    let seen = outcome.recv().expect("the waker ran");
-    drop(go);
-    assert!(seen.is_ok(), "a time limit was not kept while a waker ran");
 }
