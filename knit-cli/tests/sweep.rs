@@ -24,9 +24,12 @@ fn fresh(name: &str) -> PathBuf {
 /// The name of a host that has ended, as `knit_lanes::named` says, made by other code.
 fn dead_name() -> String {
     let boot = read_to_string("/proc/sys/kernel/random/boot_id").expect("Linux");
-    let namespace = std::fs::metadata("/proc/self/ns/pid").expect("Linux").ino();
+    let processes = std::fs::metadata("/proc/self/ns/pid").expect("Linux").ino();
+    // 0 where the system has none.
+    let times = std::fs::metadata("/proc/self/ns/time").map_or(0, |file| file.ino());
+    let namespaces = [processes, times].into_iter().flat_map(u64::to_le_bytes);
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in boot.trim().bytes().chain(namespace.to_le_bytes()) {
+    for byte in boot.trim().bytes().chain(namespaces) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     let mut child = Command::new("true").spawn().expect("it is everywhere");
