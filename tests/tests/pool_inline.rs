@@ -4,7 +4,7 @@ mod pool_support;
 
 use knit_lanes::{Builder, CallError, Inline, Pool, Position, Task, TaskContext, Tasks};
 use pool_support::futures::block_on;
-use pool_support::within_deadline;
+use pool_support::{until, within_deadline};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
@@ -182,5 +182,51 @@ fn an_inline_task_that_calls_the_pool_has_its_answer_from_a_worker() {
             let n = f64::from(n);
             assert_eq!(pool.call(nested, n).wait().unwrap(), n * n);
         }
+    });
+}
+
+/// Without a queue too: it goes to the worker that is idle.
+#[test]
+fn a_call_that_leaves_the_inline_lane_needs_no_queue() {
+    within_deadline(|| {
+        let mut tasks = Tasks::new();
+        let (lane, _) = lanes(&mut tasks);
+        let pool = threads(FIRST).queue_limit(0).start(tasks).unwrap();
+        for _ in 0..100 {
+            assert_eq!(block_on(pool.call(lane, 0.0)).unwrap(), 0.0);
+        }
+    });
+}
+
+/// While they go to the workers other threads give them up: each of them ends once, as one or the other.
+#[test]
+fn a_call_that_leaves_the_inline_lane_may_be_given_up() {
+    within_deadline(|| {
+        let mut tasks = Tasks::new();
+        let (lane, _) = lanes(&mut tasks);
+        let pool = threads(FIRST).queue_limit(0).start(tasks).unwrap();
+        let mut ran = 0;
+        for _ in 0..500 {
+            let (call, start) = (pool.call(lane, 0.0), std::sync::Barrier::new(2));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    call.abort();
+                });
+                start.wait();
+                // The future of another call sends both to the worker.
+                assert_eq!(block_on(pool.call(lane, 0.0)).unwrap(), 0.0);
+            });
+            match call.wait() {
+                Ok(on) => {
+                    assert_eq!(on, 0.0);
+                    ran += 1;
+                }
+                Err(CallError::Aborted { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        println!("{ran} of 500 ran before they were given up");
+        until("nothing is left", || pool.in_flight() == 0);
     });
 }

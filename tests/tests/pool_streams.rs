@@ -6,7 +6,7 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use futures_core::{FusedStream, Stream};
-use knit_lanes::{CallError, Inline, Pool, Position, Tasks};
+use knit_lanes::{CallError, Inline, Pool, Position, QueuePolicy, Tasks};
 use pool_support::futures::{block_on, join_all};
 use pool_support::gate::Gate;
 use pool_support::worker::{builder, pool, start};
@@ -314,5 +314,62 @@ fn a_waker_that_panics_takes_no_thread_of_the_pool_along() {
         until("it is woken", || panics.0.load(Ordering::SeqCst) == 1);
         assert!(matches!(block_on(next(&mut stream)), Some((0, Ok(_)))));
         assert_eq!(pool.call(remote.square, 3.0).wait().unwrap(), 9.0);
+    });
+}
+
+/// Where a full queue is waited for, the stream waits, and not the thread that polls it.
+#[test]
+fn a_full_queue_blocks_no_executor() {
+    within_deadline(|| {
+        for limit in [0, 3] {
+            let arguments = || (0..200).map(f64::from);
+            let waits = builder(1).queue_limit(limit).queue_policy(QueuePolicy::Wait);
+            let (pool, remote) = start(waits);
+            let fill = || {
+                let gate = Gate::new();
+                let long = pool.call(remote.hold, gate.path());
+                (gate.entered(), long)
+            };
+            let waiting = || pool.metrics().queue.waiting;
+            let counted = Arc::default();
+
+            let (held, long) = fill();
+            let mut ordered = pool.map(remote.square, arguments()).window(100).into_stream();
+            for _ in 0..3 {
+                assert!(poll(&mut ordered, &counted).is_pending());
+                // What the lane and the queue have room for, and one more.
+                assert_eq!((pool.in_flight(), waiting()), (33 + limit, 1));
+            }
+            drop(held);
+            for (n, square) in block_on(collect(ordered)).into_iter().enumerate() {
+                assert_eq!(square.unwrap(), (n * n) as f64);
+            }
+            long.wait().unwrap();
+
+            let (held, long) = fill();
+            let map = pool.map(remote.square, arguments()).window(100).unordered();
+            let mut unordered = map.into_stream();
+            assert!(poll(&mut unordered, &counted).is_pending());
+            assert_eq!((pool.in_flight(), waiting()), (33 + limit, 1));
+            drop(held);
+            let squares = block_on(collect(unordered));
+            assert_eq!(squares.len(), 200);
+            for (place, square) in squares {
+                assert_eq!(square.unwrap(), (place * place) as f64);
+            }
+            long.wait().unwrap();
+
+            // Dropped while its last call is in the line, it leaves nobody there.
+            let (held, long) = fill();
+            let map = pool.map(remote.square, arguments()).window(100);
+            let mut dropped = map.into_stream();
+            assert!(poll(&mut dropped, &counted).is_pending());
+            assert_eq!(waiting(), 1);
+            drop(dropped);
+            assert_eq!(waiting(), 0);
+            drop(held);
+            long.wait().unwrap();
+            until("nothing is left", || pool.in_flight() == 0);
+        }
     });
 }

@@ -1,6 +1,7 @@
 //! Calls that wait for room in the queue without blocking a thread.
 
 use super::call::Call;
+use super::room::InLine;
 use super::shared::Shared;
 use crate::error::CallError;
 use crate::tasks::Task;
@@ -24,8 +25,8 @@ pub struct CallAsync<In, Out> {
 
 enum State<In, Out> {
     Start(Task<In, Out>, In),
-    /// The call, and its number in the line.
-    InLine(Call<Out>, u64),
+    /// The call, and its place in the line.
+    InLine(Call<Out>, InLine),
     Over,
 }
 
@@ -42,41 +43,35 @@ impl<In: Encode, Out: Decode> Future for CallAsync<In, Out> {
     type Output = Call<Out>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (call, number) = match core::mem::replace(&mut self.state, State::Over) {
+        let (call, place) = match core::mem::replace(&mut self.state, State::Over) {
             State::Start(..) if self.shared.is_draining() => {
                 return Poll::Ready(Call::failed(&self.shared, CallError::Closed));
             }
             State::Start(task, argument) => {
                 let call = Call::begin(&self.shared, task, argument);
-                let line = &self.shared.line;
-                match if line.len() == 0 || !self.shared.origin.is_here() {
-                    None
-                } else {
-                    line.number_of(&call.state)
-                } {
-                    Some(number) => (call, number),
+                match InLine::of(&self.shared, &call.state) {
+                    Some(place) => (call, place),
                     None => return Poll::Ready(call),
                 }
             }
-            State::InLine(call, number) => (call, number),
+            State::InLine(call, place) => (call, place),
             State::Over => return Poll::Ready(Call::failed(&self.shared, CallError::Taken)),
         };
         let ended = call.is_done_or_wakes(context.waker());
         // Looked at after the waker was left: who lets the call in after it wakes the future.
-        if self.shared.line.has(number) && !ended {
-            self.state = State::InLine(call, number);
+        if place.waits() && !ended {
+            self.state = State::InLine(call, place);
             return Poll::Pending;
         }
-        self.shared.leave_line(&call.state, number);
         Poll::Ready(call)
     }
 }
 
 impl<In, Out> Drop for CallAsync<In, Out> {
     fn drop(&mut self) {
-        if let State::InLine(call, number) = &self.state {
+        // Before its place goes.
+        if let State::InLine(call, _) = &self.state {
             call.abort();
-            self.shared.leave_line(&call.state, *number);
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn run(shared: &Shared) {
 fn rest(shared: &Shared, local: u32) {
     shared.set_driver_rests(true);
     // A call that is submitted after this look finds the driver resting, and rings.
-    if shared.lanes.iter().all(|lane| lane.in_flight() == 0) && !shared.has_inline() {
+    if shared.lanes.iter().all(|lane| lane.in_flight() == 0) && !shared.has_inline_now() {
         shared.driver.wait_local(local, shared.until_deadline());
         shared.set_driver_rests(false);
     } else {

@@ -20,8 +20,7 @@ impl Pool {
     pub(super) fn leave_to_parent(&mut self) {
         // Dropping the handle of a thread detaches it. These threads do not exist here, and the C library may have
         // given their memory to others.
-        core::mem::forget(core::mem::take(&mut self.supervisors));
-        core::mem::forget(self.driver.take());
+        core::mem::forget(self.threads.take());
     }
 }
 

@@ -117,6 +117,12 @@ impl InlineLane {
         self.waiting.load(Ordering::Acquire) != 0
     }
 
+    /// Misses no call that was put here before, and is seen by each that comes after: behind the lock.
+    fn has_calls_now(&self) -> bool {
+        let _calls = self.lock();
+        self.has_calls()
+    }
+
     /// Takes all calls out that no thread has begun.
     pub(super) fn take_all(&self) -> VecDeque<Queued> {
         core::mem::take(&mut *self.lock())
@@ -191,7 +197,7 @@ impl Shared {
     pub(super) fn flush_inline(&self) {
         let Some(inline) = self.inline.as_ref().filter(|inline| inline.has_calls()) else { return };
         for call in inline.take_all() {
-            self.enqueue(call);
+            self.submit_again(call);
             inline.left();
         }
     }
@@ -211,6 +217,11 @@ impl Shared {
     /// Whether the inline lane has calls that no thread has begun.
     pub(super) fn has_inline(&self) -> bool {
         self.inline.as_ref().is_some_and(InlineLane::has_calls)
+    }
+
+    /// As [`Self::has_inline`]. Who puts a call there after this look sees what this thread has stored before it.
+    pub(super) fn has_inline_now(&self) -> bool {
+        self.inline.as_ref().is_some_and(InlineLane::has_calls_now)
     }
 }
 

@@ -4,6 +4,7 @@ mod buffers;
 mod counts;
 mod death;
 mod given_up;
+mod hand_over;
 mod kept;
 mod withdraw;
 
@@ -102,6 +103,8 @@ enum Phase {
 pub(super) enum Offered {
     /// It has the call, or the call has failed for good.
     Taken,
+    /// The call has ended before.
+    Ended,
     /// It has no room now, or no worker.
     Declined,
 }
@@ -140,7 +143,7 @@ impl Lane {
         Self {
             index,
             kind,
-            turn: Turn::default(),
+            turn: Turn::new(index),
             bell: FutexPair::default(),
             core: Mutex::new(Core {
                 phase: Phase::Down,
@@ -213,6 +216,7 @@ impl Lane {
         let mut core = self.try_lock()?;
         for _ in 0..GLANCES_PER_LOCK {
             if core.poll(self.index, shared, &mut poll) {
+                self.note_progress(&core);
                 break;
             }
             relax.moment();
@@ -235,13 +239,23 @@ impl Lane {
         poll: &mut Poll<'_>,
     ) -> bool {
         let progress = core.poll(self.index, shared, poll);
-        if progress && !matches!(core.phase, Phase::Starting { .. }) {
-            self.starting.store(0, Ordering::Release);
+        if progress {
+            self.note_progress(&core);
         }
         self.note_load(&core);
         drop(core);
         shared.wake(core::mem::take(&mut poll.wakes));
         progress
+    }
+
+    /// Something happened: a worker that was starting may be ready.
+    #[inline]
+    fn note_progress(&self, core: &Core) {
+        // Relaxed: stored by whoever has the lock.
+        let starting = self.starting.load(Ordering::Relaxed) != 0;
+        if starting && !matches!(core.phase, Phase::Starting { .. }) {
+            self.starting.store(0, Ordering::Release);
+        }
     }
 
     /// Waits until the first worker is ready, or could not be started.
@@ -509,35 +523,6 @@ impl Core {
             }
         }
         if poll.thorough { self.drain(lane, shared, &mut poll.wakes) | progress } else { progress }
-    }
-
-    /// Hands the first call of the queue to the worker; false when there is none or no room.
-    #[cold]
-    fn fill(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
-        if !matches!(&self.phase, Phase::Open(host) if host.has_place() && !host.is_withdrawing()) {
-            return false;
-        }
-        let Some(mut call) = shared.next_queued() else { return false };
-        if !call.state.claim(lane) {
-            // It was given up in the queue.
-            shared.left_queue(wakes);
-            wakes.drained |= shared.is_draining();
-            return true;
-        }
-        match self.offer(lane, shared, &mut call.offer(), wakes) {
-            Offered::Taken => {
-                shared.left_queue(wakes);
-                wakes.drained |= shared.is_draining();
-                // Whoever sleeps until the call leaves the queue now waits for this lane.
-                call.state.wake_sleeper();
-                true
-            }
-            Offered::Declined => {
-                call.state.unclaim();
-                shared.put_back(call);
-                false
-            }
-        }
     }
 
     #[cold]

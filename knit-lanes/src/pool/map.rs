@@ -7,6 +7,8 @@ mod stream;
 #[cfg(feature = "stream")]
 pub use stream::{MapStream, UnorderedStream};
 
+#[cfg(feature = "stream")]
+use super::room::InLine;
 use super::{Call, Pool};
 use crate::error::CallError;
 use crate::tasks::Task;
@@ -43,6 +45,9 @@ struct Source<'p, I, In, Out> {
     window: usize,
     /// How many arguments were taken.
     taken: usize,
+    /// The last call, where it is in the line for the queue and nobody blocks for that.
+    #[cfg(feature = "stream")]
+    in_line: Option<InLine>,
 }
 
 impl Pool {
@@ -76,7 +81,15 @@ impl Pool {
     {
         let arguments = arguments.into_iter().fuse();
         let window = self.lanes() * SLOTS as usize;
-        let source = Source { pool: self, task, arguments, window, taken: 0 };
+        let source = Source {
+            pool: self,
+            task,
+            arguments,
+            window,
+            taken: 0,
+            #[cfg(feature = "stream")]
+            in_line: None,
+        };
         Map { source, calls: VecDeque::new() }
     }
 }

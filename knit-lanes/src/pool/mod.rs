@@ -75,11 +75,27 @@ use std::time::Instant;
 /// the parent notice. The child may start a pool of its own.
 ///
 /// Dropping the pool waits for the calls in flight and
-/// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind.
+/// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind. A waker that drops it on a
+/// thread of the pool does not wait: another thread does that.
 pub struct Pool {
     shared: Arc<Shared>,
+    /// Until it is closed.
+    threads: Option<Threads>,
+}
+
+/// The threads of a pool.
+#[derive(Default)]
+struct Threads {
     supervisors: Vec<JoinHandle<()>>,
+    /// Of a pool that has started.
     driver: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    fn has_this_one(&self) -> bool {
+        let here = std::thread::current().id();
+        self.driver.iter().chain(&self.supervisors).any(|thread| thread.thread().id() == here)
+    }
 }
 
 /// How long idle workers may take to end after they were asked to.
@@ -100,17 +116,18 @@ impl Pool {
         if builder.measure_latency {
             shared.lanes.iter().for_each(lane::Lane::measure_latency);
         }
-        let mut pool = Self { shared: Arc::clone(&shared), supervisors: Vec::new(), driver: None };
+        let mut pool = Self { shared: Arc::clone(&shared), threads: None };
+        let threads = pool.threads.insert(Threads::default());
         for index in 0..shared.lanes.len() {
             let shared = Arc::clone(&shared);
             let name = format!("knit-lane-{index}");
-            pool.supervisors.push(spawn(name, move || supervisor::run(&shared, index))?);
+            threads.supervisors.push(spawn(name, move || supervisor::run(&shared, index))?);
         }
         for lane in &shared.lanes {
             // An error drops the pool, which ends the other workers.
             lane.wait_until_started(&shared)?;
         }
-        pool.driver = Some(spawn("knit-driver".to_owned(), move || driver::run(&shared))?);
+        threads.driver = Some(spawn("knit-driver".to_owned(), move || driver::run(&shared))?);
         Ok(pool)
     }
 
@@ -243,7 +260,8 @@ impl Pool {
 
 impl Pool {
     /// Does what dropping the pool does, with another time than [`Builder::drain_timeout`]: waits until the calls under way have ended,
-    /// at most for `timeout`, then ends the workers.
+    /// at most for `timeout`, then ends the workers. In a waker that runs on a thread of the pool it does not wait: another
+    /// thread closes the pool, and the calls under way count as not ended.
     ///
     /// # Errors
     ///
@@ -254,21 +272,38 @@ impl Pool {
             return Err(Unfinished { calls: 0, forked: true });
         }
         self.shared.set_drain_timeout(timeout);
-        match self.close() {
+        match self.close_from_here() {
             0 => Ok(()),
             calls => Err(Unfinished { calls, forked: false }),
         }
     }
 
+    /// As [`Self::close`], from any thread: one of the pool's own, which runs a waker, cannot wait for itself.
+    fn close_from_here(&mut self) -> usize {
+        if !self.threads.as_ref().is_some_and(Threads::has_this_one) {
+            return self.close();
+        }
+        let unfinished = self.shared.unfinished();
+        let (hand, handed) = std::sync::mpsc::channel::<Self>();
+        // It closes the pool by dropping it.
+        if spawn("knit-close".to_owned(), move || drop(handed.recv())).is_ok() {
+            let pool = Self { shared: Arc::clone(&self.shared), threads: self.threads.take() };
+            let _ = hand.send(pool);
+            unfinished
+        } else {
+            self.close()
+        }
+    }
+
     /// Closes the pool. How many calls had not ended by themselves.
     fn close(&mut self) -> usize {
+        let Some(threads) = self.threads.take() else { return 0 };
         let shared = &self.shared;
-        // Without a driver the pool did not start, and has no calls; or it is closed.
-        if let Some(driver) = self.driver.take() {
+        // Without a driver the pool did not start, and has no calls.
+        if let Some(driver) = threads.driver {
             say!(DEBUG, LIFECYCLE, "pool drains", calls = shared.unfinished());
             shared.set_draining();
-            // A panic of a pool thread was printed when it happened.
-            let _ = driver.join();
+            join(driver);
         }
         shared.set_closing();
         let unfinished = shared.unfinished();
@@ -280,8 +315,8 @@ impl Pool {
         for lane in &shared.lanes {
             lane.end(end.saturating_duration_since(Instant::now()));
         }
-        for supervisor in self.supervisors.drain(..) {
-            let _ = supervisor.join();
+        for supervisor in threads.supervisors {
+            join(supervisor);
         }
         shared.fail_queue(&CallError::Closed);
         unfinished
@@ -291,7 +326,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         if self.shared.origin.is_here() {
-            self.close();
+            self.close_from_here();
         } else {
             self.leave_to_parent();
         }
@@ -318,6 +353,13 @@ impl fmt::Debug for Pool {
 /// Whether this is a worker process, or a worker thread.
 fn is_worker() -> bool {
     std::env::var_os(crate::BOOT_ENV).is_some() || crate::worker::is_worker_thread()
+}
+
+/// Waits until another thread of the pool has ended. A panic of it was printed when it happened.
+fn join(thread: JoinHandle<()>) {
+    if thread.thread().id() != std::thread::current().id() {
+        let _ = thread.join();
+    }
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

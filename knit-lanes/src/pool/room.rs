@@ -20,7 +20,8 @@ pub enum QueuePolicy {
     #[default]
     Fail,
     /// Its caller waits for room, first come first served: [`Pool::call`](crate::Pool::call) blocks its thread, which
-    /// looks for answers meanwhile, and [`Pool::call_async`](crate::Pool::call_async) is a future, for callers whose thread must not be blocked. The time
+    /// looks for answers meanwhile, and [`Pool::call_async`](crate::Pool::call_async) is a future, for callers whose thread must not be blocked; streams
+    /// (`Map::into_stream`) block nobody either. The time
     /// that a call has begins before that. Of a pool that closes, or has no worker any more, the wait ends as the call does, with an error.
     ///
     /// A task of a worker thread that calls its own pool can wait for itself.
@@ -160,6 +161,35 @@ impl Line {
     }
 }
 
+/// The place of a call in the line, whose caller does not block. Dropped, the caller waits no more.
+pub(super) struct InLine {
+    shared: Arc<Shared>,
+    call: Arc<CallState>,
+    number: u64,
+}
+
+impl InLine {
+    /// The place of a call that has just been submitted; `None` when it has room, or has ended.
+    pub(super) fn of(shared: &Arc<Shared>, call: &Arc<CallState>) -> Option<Self> {
+        if shared.line.len() == 0 || !shared.origin.is_here() {
+            return None;
+        }
+        let number = shared.line.number_of(call)?;
+        Some(Self { shared: Arc::clone(shared), call: Arc::clone(call), number })
+    }
+
+    /// Whether the call still stands in the line.
+    pub(super) fn waits(&self) -> bool {
+        self.shared.line.has(self.number) && !self.call.is_done()
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        self.shared.leave_line(&self.call, self.number);
+    }
+}
+
 impl Shared {
     /// Blocks while a call that has just been submitted is in the line. The thread looks for answers, as whoever waits for a
     /// call does: it may be the only one that would.
@@ -203,7 +233,7 @@ impl Shared {
 
     /// The caller does not wait any more. A call that has ended in the line leaves the queue at once: callers that give up would fill
     /// it without end.
-    pub(super) fn leave_line(&self, call: &Arc<CallState>, number: u64) {
+    fn leave_line(&self, call: &Arc<CallState>, number: u64) {
         if !call.is_done() || !self.line.has(number) || !self.origin.is_here() {
             return;
         }

@@ -187,28 +187,42 @@ impl Shared {
         }
         // Calls that already wait go first.
         if !self.has_queue() {
-            let lanes = self.lanes.len();
             let mut call = Offer { function, retries, parcel: &mut parcel, state };
-            let mut offer = |lane: usize| {
-                let offered = self.lanes[lane].offer(self, &mut call);
-                let taken = matches!(offered, Offered::Taken);
-                if taken {
-                    self.picker.took(lane);
-                }
-                taken
-            };
-            let first = self.picker.pick(lanes, |lane| self.lanes[lane].load());
-            if (0..lanes).any(|n| offer((first + n) % lanes)) {
+            if self.any_lane(|lane| lane.offer(self, &mut call)) {
                 return self.look_out();
             }
         }
         self.enqueue(Queued { function, retries, parcel, state: Arc::clone(state) });
     }
 
+    /// As [`Self::submit`], of a call that was somewhere else before, where somebody may wait for it or give it up.
+    #[cold]
+    pub(super) fn submit_again(&self, mut call: Queued) {
+        if !self.has_queue() && self.any_lane(|lane| lane.hand_over(self, &mut call)) {
+            return self.look_out();
+        }
+        self.enqueue(call);
+    }
+
+    /// Offers a call to one lane after the other, the one first that the balancer says. Returns whether a lane took it, or it has ended.
+    #[inline]
+    fn any_lane(&self, mut offer: impl FnMut(&Lane) -> Offered) -> bool {
+        let lanes = self.lanes.len();
+        let first = self.picker.pick(lanes, |lane| self.lanes[lane].load());
+        (0..lanes).map(|n| (first + n) % lanes).any(|lane| match offer(&self.lanes[lane]) {
+            Offered::Taken => {
+                self.picker.took(lane);
+                true
+            }
+            Offered::Ended => true,
+            Offered::Declined => false,
+        })
+    }
+
     /// The driver looks at the lanes now and then from now on.
     #[inline]
     fn look_out(&self) {
-        // Relaxed: the lock of the lane orders it after the driver's look at the lane.
+        // Relaxed: the lock of the lane, or of the inline lane, orders it after the driver's look there.
         if self.driver_rests.load(Ordering::Relaxed) != 0 {
             self.rouse_driver();
         }
@@ -331,8 +345,9 @@ impl Shared {
                     let error = error(false);
                     self.seen.gave_up(call, &error);
                     call.complete(Err(Box::new(error)), &mut wakes);
-                    self.wake(wakes);
-                    return self.gave_up_queued();
+                    // Before anybody is woken, who may make another call: its place is free.
+                    self.gave_up_queued();
+                    return self.wake(wakes);
                 }
                 None => {}
             }

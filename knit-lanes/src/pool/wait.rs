@@ -53,8 +53,13 @@ impl Shared {
 
     #[cold]
     fn wait_asleep(&self, call: &Arc<CallState>, deadline: Option<Instant>) {
+        let mut slept_for = None;
         loop {
             let lane = call.lane();
+            if slept_for.is_some() && slept_for != lane {
+                self.leave_lane(slept_for);
+            }
+            slept_for = lane;
             match lane {
                 Some(lane) => {
                     self.lanes[lane].poll(self);
@@ -63,15 +68,18 @@ impl Shared {
                 None => self.sleep_queued(call, deadline),
             }
             if call.is_done() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                // Somebody has to listen for the calls of others that are with this lane.
-                if let Some(lane) = lane
-                    && !self.lanes[lane].turn.pass_on()
-                    && self.needs_driver()
-                {
-                    self.driver.ring_local();
-                }
-                return;
+                return self.leave_lane(lane);
             }
+        }
+    }
+
+    /// A thread that has slept for this lane does not any more: somebody has to listen for the calls of others that are with it.
+    fn leave_lane(&self, lane: Option<usize>) {
+        if let Some(lane) = lane
+            && !self.lanes[lane].turn.pass_on()
+            && self.needs_driver()
+        {
+            self.driver.ring_local();
         }
     }
 

@@ -100,8 +100,25 @@ impl<Out> Calls<Out> {
         if self.board.there.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        let seat = self.board.take(&mut self.board.lock())?;
-        self.leave(seat)
+        loop {
+            let seat = self.board.take(&mut self.board.lock())?;
+            if self.has_ended(seat) {
+                return self.leave(seat);
+            }
+        }
+    }
+
+    /// Whether the call of this seat has ended: its waker is also woken when the call comes out of the line for the queue.
+    fn has_ended(&self, seat: usize) -> bool {
+        let Seat { waker, call } = &self.seats[seat];
+        let Some((_, call)) = call.as_ref().filter(|(_, call)| !call.state.is_done()) else {
+            return true;
+        };
+        self.board.lock().total -= 1;
+        if !call.tell(waker) {
+            self.board.ended(seat);
+        }
+        false
     }
 
     /// Whether this is a child of the process whose pool it is.
@@ -123,22 +140,24 @@ impl<Out> Calls<Out> {
         }
         // Cloned and dropped while no lock is held: it is anybody's code.
         let mut left = Some(waker.clone());
-        let seat = {
+        loop {
             let mut inner = self.board.lock();
-            let seat = self.board.take(&mut inner);
-            if seat.is_none() {
-                core::mem::swap(&mut inner.waker, &mut left);
-            }
-            seat
-        };
-        drop(left);
-        match seat {
-            Some(seat) => self.leave(seat),
-            None => {
-                self.board.drive();
-                None
+            match self.board.take(&mut inner) {
+                Some(seat) => {
+                    drop(inner);
+                    if self.has_ended(seat) {
+                        return self.leave(seat);
+                    }
+                }
+                None => {
+                    core::mem::swap(&mut inner.waker, &mut left);
+                    break;
+                }
             }
         }
+        drop(left);
+        self.board.drive();
+        None
     }
 
     /// Looks for answers in one lane, the next one each time. Returns whether it was the last of a round.

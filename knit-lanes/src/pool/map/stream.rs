@@ -4,6 +4,7 @@ use super::{Map, Source, Unordered};
 use crate::error::CallError;
 use crate::pool::Call;
 use crate::pool::map::ends::Calls;
+use crate::pool::room::InLine;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -14,12 +15,14 @@ use std::collections::VecDeque;
 
 /// [`Map`] as a stream: the outcomes in the order of the arguments. Made by [`Map::into_stream`].
 ///
-/// It works under any executor and does nothing until it is polled. Those calls that are under way when it is dropped are
-/// aborted.
+/// It works under any executor and does nothing until it is polled. Where a full queue is waited for
+/// ([`QueuePolicy::Wait`](crate::QueuePolicy::Wait)), it takes no more arguments until the queue has room, and blocks nobody. Those
+/// calls that are under way when it is dropped are aborted.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct MapStream<'p, I, In, Out> {
-    source: Source<'p, I, In, Out>,
+    // Dropped first: a call that has ended leaves the line.
     calls: VecDeque<Call<Out>>,
+    source: Source<'p, I, In, Out>,
     over: bool,
 }
 
@@ -27,8 +30,9 @@ pub struct MapStream<'p, I, In, Out> {
 /// [`Unordered::into_stream`].
 #[must_use = "a stream does nothing until it is polled"]
 pub struct UnorderedStream<'p, I, In, Out> {
-    source: Source<'p, I, In, Out>,
+    // Dropped first: a call that has ended leaves the line.
     calls: Calls<Out>,
+    source: Source<'p, I, In, Out>,
     over: bool,
 }
 
@@ -87,6 +91,32 @@ impl<'p, I, In, Out> Unordered<'p, I, In, Out> {
     }
 }
 
+impl<I, In, Out> Source<'_, I, In, Out>
+where
+    I: Iterator<Item = In>,
+    In: Encode,
+    Out: Decode,
+{
+    /// As [`Self::fill`], without blocking: while the last call is in the line for the queue no other one is made.
+    fn fill_without_waiting(&mut self, under_way: usize, mut push: impl FnMut(usize, Call<Out>)) {
+        if self.in_line.as_ref().is_some_and(InLine::waits) {
+            return;
+        }
+        self.in_line = None;
+        for _ in under_way..self.window {
+            let Some(argument) = self.arguments.next() else { return };
+            let shared = &self.pool.shared;
+            let call = Call::begin(shared, self.task, argument).abort_on_drop();
+            self.in_line = InLine::of(shared, &call.state);
+            push(self.taken, call);
+            self.taken += 1;
+            if self.in_line.is_some() {
+                return;
+            }
+        }
+    }
+}
+
 impl<I, In, Out> Stream for MapStream<'_, I, In, Out>
 where
     I: Iterator<Item = In>,
@@ -97,7 +127,7 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        this.source.fill(this.calls.len(), |_, call| this.calls.push_back(call));
+        this.source.fill_without_waiting(this.calls.len(), |_, call| this.calls.push_back(call));
         let Some(first) = this.calls.front_mut() else {
             this.over = true;
             return Poll::Ready(None);
@@ -125,7 +155,8 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        this.source.fill(this.calls.len(), |place, call| this.calls.push(place, call));
+        this.source
+            .fill_without_waiting(this.calls.len(), |place, call| this.calls.push(place, call));
         if this.calls.len() == 0 {
             this.over = true;
             return Poll::Ready(None);

@@ -1,0 +1,94 @@
+//! A waker that has the last handle of its pool: it drops it on whatever thread it is run. Alone in its process: it looks for threads.
+
+mod pool_support;
+
+use core::pin::Pin;
+use core::task::{Context, Waker};
+use knit_lanes::{Call, Pool};
+use pool_support::gate::Gate;
+use pool_support::process::kill;
+use pool_support::worker::{Remote, only_worker, pool};
+use pool_support::{until, within_deadline};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::Wake;
+use std::time::Duration;
+
+/// What becomes of the pool when the waker runs.
+type End = fn(Pool);
+
+struct Owner {
+    pool: Mutex<Option<Pool>>,
+    end: End,
+    /// The name of the thread that ran it.
+    ran_on: Sender<String>,
+}
+
+impl Wake for Owner {
+    fn wake(self: Arc<Self>) {
+        let pool = self.pool.lock().unwrap().take();
+        (self.end)(pool.expect("woken once"));
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let _ = self.ran_on.send(name);
+    }
+}
+
+/// Polls a call of a pool with a waker that owns it from now on.
+fn own(pool: Pool, call: &mut Call<u32>, end: End) -> std::sync::mpsc::Receiver<String> {
+    let (ran_on, tells) = channel();
+    let waker = Waker::from(Arc::new(Owner { pool: Mutex::new(Some(pool)), end, ran_on }));
+    assert!(Pin::new(call).poll(&mut Context::from_waker(&waker)).is_pending());
+    tells
+}
+
+fn until_no_thread_is_left() {
+    let is_ours = |thread: std::fs::DirEntry| {
+        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        name.starts_with("knit-")
+    };
+    until("the threads of the pool have ended", || {
+        !std::fs::read_dir("/proc/self/task").unwrap().flatten().any(is_ours)
+    });
+}
+
+/// A pool whose worker is at a task, and has another call behind it.
+fn busy() -> (Pool, Remote, Gate, Call<u32>, pool_support::gate::Held, Call<f64>) {
+    let (pool, remote) = pool(1);
+    let gate = Gate::new();
+    let first = pool.call(remote.hold, gate.path());
+    let held = gate.entered();
+    let behind = pool.call(remote.square, 3.0);
+    (pool, remote, gate, first, held, behind)
+}
+
+#[test]
+fn a_waker_may_end_its_pool_on_a_thread_of_the_pool() {
+    within_deadline(|| {
+        let shut_down: End = |pool| {
+            // This thread cannot wait for itself. The call behind may have ended too.
+            if let Err(error) = pool.shutdown(Duration::from_secs(600)) {
+                assert_eq!((error.calls, error.forked), (1, false));
+            }
+        };
+        for end in [drop, shut_down] {
+            // The driver reads the answer.
+            let (pool, _, _gate, mut first, held, behind) = busy();
+            let ran_on = own(pool, &mut first, end);
+            drop(held);
+            assert_eq!(ran_on.recv().unwrap(), "knit-driver");
+            assert!(first.wait().is_ok());
+            // The pool drains before it ends.
+            assert_eq!(behind.wait().unwrap(), 9.0);
+            until_no_thread_is_left();
+        }
+        // The supervisor finds that the worker has died, and starts another one.
+        let (pool, _, _gate, mut first, _held, behind) = busy();
+        let worker = only_worker(&pool);
+        let ran_on = own(pool, &mut first, drop);
+        kill(worker);
+        assert_eq!(ran_on.recv().unwrap(), "knit-lane-0");
+        assert!(first.wait().is_err());
+        assert_eq!(behind.wait().unwrap(), 9.0);
+        until_no_thread_is_left();
+    });
+}
