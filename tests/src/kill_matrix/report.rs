@@ -28,6 +28,10 @@ pub struct Report {
     pub answered: Vec<Duration>,
     /// From the end of a worker until its supervisor had noticed it and said so.
     pub noticed: Vec<Duration>,
+    /// From the end of a worker until the kernel had told a thread that waits for nothing else: what no observer can be faster than.
+    pub dead: Vec<Duration>,
+    /// From there until its supervisor had noticed it and said so.
+    pub own: Vec<Duration>,
     /// From the end of a host at its n-th store until its worker was gone.
     pub orphaned: Vec<Duration>,
     /// Deaths that were believed only when the wait for the hang-up of the channel was over.
@@ -97,6 +101,8 @@ impl fmt::Display for Report {
         }
         writeln!(f, "recovery after the first death of a lane, from outside")?;
         for (what, times) in [
+            ("until the kernel says so", &self.dead),
+            ("from there until the pool has noticed", &self.own),
             ("until the pool has noticed", &self.noticed),
             ("until the last call has failed", &self.failed),
             ("until the new worker's first answer", &self.answered),
@@ -115,7 +121,7 @@ impl fmt::Display for Report {
             let count = times.len();
             writeln!(
                 f,
-                "  {what:<36} {count:>6} times  p50 {:>8.3} ms  p99 {:>8.3} ms  max {:>8.3} ms",
+                "  {what:<38} {count:>6} times  p50 {:>8.3} ms  p99 {:>8.3} ms  max {:>8.3} ms",
                 at(0.5),
                 at(0.99),
                 at(1.0)

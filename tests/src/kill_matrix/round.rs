@@ -7,7 +7,8 @@ use super::report::Report;
 use super::{DEADLINE, Plan, Random, Way};
 use crate::overheard::Overheard;
 use knit_lanes::Pool;
-use rustix::process::{Pid, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -139,7 +140,7 @@ fn kill_workers(
         // Not to wait for anything: any moment will do.
         std::thread::sleep(Duration::from_micros(random.below(3000).into()));
         let way = random.pick(&Way::OUTSIDE);
-        let since = end(worker, way, &mut random)?;
+        let (since, dead) = end(worker, way, &mut random)?;
         killed.insert(worker);
         report.kill("worker, from outside", Some(way), 1);
         until("the worker is gone", || is_gone(worker))?;
@@ -155,15 +156,22 @@ fn kill_workers(
             let after = |at: Option<Instant>| at.and_then(|at| at.checked_duration_since(since));
             report.failed.extend(after(seen.failed));
             report.answered.extend(after(answered));
-            report.noticed.extend(after(overheard.first_after(since, "worker died")));
+            let noticed = overheard.first_after(since, "worker died");
+            report.noticed.extend(after(noticed));
+            report.dead.extend(after(Some(dead)));
+            // The pool may have been told before this thread.
+            report.own.extend(noticed.map(|noticed| noticed.saturating_duration_since(dead)));
         }
     }
     Ok(())
 }
 
-/// Ends a worker from outside. Returns when that was.
-fn end(worker: u32, way: Way, random: &mut Random) -> Result<Instant, String> {
+/// Ends a worker from outside. Returns when that was, and when the kernel had told this thread of its end, which
+/// asks for nothing else.
+fn end(worker: u32, way: Way, random: &mut Random) -> Result<(Instant, Instant), String> {
     let pid = i32::try_from(worker).ok().and_then(Pid::from_raw).ok_or("no process id")?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|error| format!("{worker}: {error}"))?;
     let signal = |signal| {
         rustix::process::kill_process(pid, signal).map_err(|error| format!("{worker}: {error}"))
     };
@@ -177,7 +185,13 @@ fn end(worker: u32, way: Way, random: &mut Random) -> Result<Instant, String> {
         Way::Terminate => Signal::TERM,
         _ => Signal::KILL,
     })?;
-    Ok(since)
+    let mut ends = [PollFd::new(&pidfd, PollFlags::IN)];
+    let limit = Timespec::try_from(DEADLINE).map_err(|error| error.to_string())?;
+    match rustix::event::poll(&mut ends, Some(&limit)) {
+        Ok(1) => Ok((since, Instant::now())),
+        Ok(_) => Err(format!("not within {DEADLINE:?}: the end of {worker}")),
+        Err(error) => Err(format!("{worker}: {error}")),
+    }
 }
 
 /// Looks until it holds.
