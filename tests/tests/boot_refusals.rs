@@ -280,6 +280,28 @@ fn a_segment_for_other_tasks_is_refused() {
     });
 }
 
+/// SEG-31: features that need more than a segment are accepted as optional ones alone.
+#[test]
+fn a_segment_that_requires_more_than_the_worker_has_is_refused() {
+    within_deadline(|| {
+        for (feature, name) in [
+            (Features::EVENTFD, "eventfd"),
+            (Features::BUFFER_HANDLES, "buffer handles"),
+            (Features::WITHDRAW, "withdraw"),
+            (Features::DEADLINES, "deadlines"),
+        ] {
+            let (memory, layout) = segment();
+            let at = WordOffset::new(field::REQUIRED as u32 * 4).unwrap();
+            memory.word(at).unwrap().store_release(Features::FUTEX_BELLS.or(feature).bits());
+            refuses(json(), file(&memory), &["requires features", name]);
+            let control = layout.worker_control();
+            for word in [control.state, control.epoch, control.features] {
+                assert_eq!(memory.word(word).unwrap().load_acquire(), 0, "{name}");
+            }
+        }
+    });
+}
+
 /// SEG-9: a worker that can only sleep on bells does not begin where nobody rings.
 #[test]
 fn a_segment_without_bells_is_refused() {
