@@ -58,6 +58,7 @@ fn a_program_without_a_boot_description_is_no_worker() {
     });
 }
 
+/// LANE-49.
 #[test]
 fn a_malformed_boot_description_is_refused() {
     within_deadline(|| {
@@ -69,6 +70,7 @@ fn a_malformed_boot_description_is_refused() {
     });
 }
 
+/// LANE-49.
 #[test]
 fn a_field_that_is_missing_or_of_another_type_is_named() {
     within_deadline(|| {
