@@ -1,6 +1,6 @@
 //! The hex examples of the chapters are what the crates write.
 
-use knit_codec::Payload;
+use knit_codec::{External, Payload, SharedBufferRef};
 use knit_lanes::{Boot, HostLane, WorkerLane};
 use knit_proto::{
     CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_LINE_AT, HeaderFields,
@@ -183,6 +183,32 @@ fn the_boot_description_of_the_lanes_chapter() {
             _ => type_of == "array of strings",
         };
         assert!(expected, "{member}: {type_of}");
+    }
+}
+
+/// PAY-21, PAY-22: which member is which word.
+#[test]
+fn the_metadata_of_a_shared_buffer_in_the_payloads_chapter() {
+    let words = [7, 4096, 4096, 64, 128, 1, 1, 0];
+    let chapter = text("payloads.md");
+    let shown: String = block(&chapter, "metadata").lines().collect();
+    let metadata = |words| External::shared_buffer(&SharedBufferRef::from(words)).metadata;
+    assert_eq!(metadata(words), shown.strip_prefix("text").unwrap());
+    let (_, table) = chapter.split_once("| member | word of tag 46 | value |").unwrap();
+    let rows: Vec<_> = table.lines().skip(2).map_while(|line| line.strip_prefix("| `")).collect();
+    assert_eq!(rows.len(), 9);
+    let numbers = [1000, 1001, 1002, 1003, 1004, 2, 2, 1007];
+    let value: serde_json::Value = serde_json::from_str(&metadata(numbers)).unwrap();
+    for row in rows {
+        let (path, rest) = row.split_once("` | ").unwrap();
+        let found = path.split('.').fold(&value, |value, member| &value[member]);
+        let expected: serde_json::Value = match rest.split_once(" |").unwrap().0 {
+            "-" => 1.into(),
+            "5" => "deno".into(),
+            "6" => "external-array-buffer".into(),
+            word => numbers[word.parse::<usize>().unwrap()].into(),
+        };
+        assert_eq!(found, &expected, "{path}");
     }
 }
 
