@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    /// LANE-49.
+    /// LANE-49, and what it leaves to the reader: members twice, other forms of a number, unpaired surrogates.
     #[test]
     fn numbers_are_whole_ones_within_their_range() {
         let text = boot().with_eventfd(4).to_json().unwrap();

@@ -163,8 +163,8 @@ fn accepted() -> Vec<VectorFile> {
         ("white-space", "White space where JSON has it.", format!(" {spaced}\r\n"), json!({})),
         (
             "unknown-members",
-            "Members that a reader does not know, one of them twice.",
-            and(vec![("later", "[1e400,null]"), ("", "{}"), ("later", "\"\\ud800\"")]),
+            "Members that a reader does not know, whatever they are.",
+            and(vec![("later", "[1.5e3,null,-0]"), ("", "{}"), ("Epoch", "8")]),
             json!({}),
         ),
         (
@@ -224,13 +224,7 @@ fn refused() -> Vec<VectorFile> {
         ("version-0", "Version 0.", with("version", "0")),
         ("version-2", "Version 2.", with("version", "2")),
         ("negative", "A number below its range.", with("epoch", "-1")),
-        ("minus-zero", "A number with a sign.", with("max_text", "-0")),
-        (
-            "fraction",
-            "A number with a fraction, although that is zero.",
-            with("max_payload", "4096.0"),
-        ),
-        ("exponent", "A number with an exponent.", with("spin_us", "5e1")),
+        ("half", "A number that is not whole.", with("max_payload", "4096.5")),
         ("digits-in-a-string", "A string of digits.", with("host_pid", "\"77\"")),
         ("33-bits", "A number above its range.", with("max_buffers", "4294967296")),
         ("33-bits-of-an-eventfd", "A descriptor above its range.", with("eventfd", "4294967296")),
@@ -243,13 +237,6 @@ fn refused() -> Vec<VectorFile> {
         ("null-privileges", "Null is no boolean.", with("new_privileges", "null")),
         ("boolean-as-a-number", "A number is no boolean.", with("new_privileges", "1")),
         ("task-without-a-name", "A name that is null.", with("tasks", r#"["a",null]"#)),
-        ("unpaired-surrogate", "A name that is no text.", with("tasks", r#"["\ud800"]"#)),
-        ("twice", "A member twice, with the same value.", and(vec![("epoch", "7")])),
-        (
-            "twice-absent",
-            "A member twice that may be absent.",
-            and(vec![("socket", "null"), ("socket", "null")]),
-        ),
     ]
     .into_iter()
     .map(|(words, doc, text)| refuse(words, doc, &text))
