@@ -287,6 +287,7 @@ mod tests {
         assert_eq!(Boot::from_json(&boot.to_json().unwrap()).unwrap().limits(), limits);
     }
 
+    /// LANE-49.
     #[test]
     fn every_missing_or_mistyped_field_is_named() {
         let value: serde_json::Value = serde_json::from_str(&boot().to_json().unwrap()).unwrap();
@@ -322,6 +323,58 @@ mod tests {
                 Err(BootError::Malformed { .. })
             ));
         }
+    }
+
+    /// LANE-49, and what it leaves to the reader: members twice, other forms of a number, unpaired surrogates.
+    #[test]
+    fn numbers_are_whole_ones_within_their_range() {
+        let text = boot().with_eventfd(4).to_json().unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let numbers: Vec<_> =
+            value.as_object().unwrap().iter().filter(|it| it.1.is_u64()).collect();
+        assert_eq!(numbers.len(), 16);
+        for (name, number) in numbers {
+            let with = |number: &str| {
+                let (from, to) =
+                    (format!(r#""{name}":{}"#, value[name]), format!(r#""{name}":{number}"#));
+                assert_eq!(text.matches(&from).count(), 1, "{name}");
+                Boot::from_json(&text.replace(&from, &to))
+            };
+            let bits = match &**name {
+                "lane" | "host_pid_namespace" | "host_time_namespace" => 64,
+                _ => 32,
+            };
+            for outside in
+                [(1_u128 << bits).to_string(), "-1".into(), "18446744073709551616".into()]
+            {
+                assert!(
+                    matches!(with(&outside), Err(BootError::Malformed { .. })),
+                    "{name} {outside}"
+                );
+            }
+            if name != "version" {
+                assert!(
+                    with("0").is_ok() && with(&((1_u128 << bits) - 1).to_string()).is_ok(),
+                    "{name}"
+                );
+            }
+            let number = number.to_string();
+            for form in [format!("{number}.0"), format!("{number}e0"), format!("\"{number}\"")] {
+                assert!(matches!(with(&form), Err(BootError::Malformed { .. })), "{name} {form}");
+            }
+            let null = with("null");
+            if name == "eventfd" {
+                assert_eq!(null, Ok(boot()));
+            } else {
+                assert!(matches!(null, Err(BootError::Malformed { .. })), "{name} null");
+            }
+            let twice = with(&format!(r#"{number},"{name}":{number}"#));
+            assert!(matches!(twice, Err(BootError::Malformed { .. })), "{name} twice");
+        }
+        let null = text.replace(r#""tasks""#, r#""socket":null,"other":[1e9],"tasks""#);
+        assert_eq!(Boot::from_json(&null), Ok(boot().with_eventfd(4)));
+        let surrogate = text.replace("grüße", r"\ud800");
+        assert!(matches!(Boot::from_json(&surrogate), Err(BootError::Malformed { .. })));
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Features {
     /// have: [`Self::SUPPORTED`] lacks it, and whoever knows that its clock is the other side's adds it.
     pub const DEADLINES: Self = Self(1 << 11);
 
-    /// What this implementation can do.
+    /// What this implementation can do with nothing but a segment. One that requires more is refused, also by a worker that would
+    /// accept it as optional. SEG-31.
     pub const SUPPORTED: Self = Self(Self::STAMPS.0 | Self::JOURNAL.0 | Self::FUTEX_BELLS.0);
 
     const NAMES: [(Self, &str); 13] = [

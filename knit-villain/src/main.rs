@@ -34,7 +34,7 @@ enum Command {
     Host {
         #[command(flatten)]
         how: How,
-        /// Ids, ranges such as V0100-V0124, or parts of names; none: all
+        /// Ids, ranges such as V0100-V0124, clauses, or parts of names; none: all
         cases: Vec<String>,
         /// The command that starts the worker under test
         #[arg(last = true, required = true)]
@@ -44,7 +44,7 @@ enum Command {
     AgainstHost {
         #[command(flatten)]
         how: How,
-        /// Ids, ranges such as V0100-V0124, or parts of names; none: all
+        /// Ids, ranges such as V0100-V0124, clauses, or parts of names; none: all
         cases: Vec<String>,
         /// The command that starts the host under test
         #[arg(last = true, required = true)]

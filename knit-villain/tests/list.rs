@@ -24,6 +24,26 @@ fn numbers_are_given_once_and_stay() {
     assert_eq!(list().len(), now.lines().count());
 }
 
+/// The page says how many cases there are, of each kind, and its summary is one of a run of all hostile hosts.
+#[test]
+fn the_page_counts_the_cases_that_there_are() {
+    let page = std::fs::read_to_string(root().join("../docs/villain.md")).unwrap();
+    let of = |role: &str| list().values().filter(|case| text(case, "role") == role).count();
+    let (hosts, workers) = (of("host"), of("worker"));
+    assert_eq!(hosts + workers, list().len());
+    for said in [
+        format!("It has {} numbered cases.", hosts + workers),
+        format!("In {hosts} of them the villain is the host"),
+        format!("other {workers} it is a worker"),
+    ] {
+        assert!(page.contains(&said), "docs/villain.md does not say: {said}");
+    }
+    let summary = page.lines().find(|line| line.starts_with(r#"{"summary""#)).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
+    let verdicts = summary["summary"].as_object().unwrap();
+    assert_eq!(verdicts.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), hosts as u64);
+}
+
 #[test]
 fn every_case_has_a_clause_of_the_specification() {
     let chapters = ["segment", "mailbox", "arena", "payloads", "lanes"];

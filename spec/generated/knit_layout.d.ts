@@ -424,8 +424,8 @@ export declare const Feature: {
   readonly WRITE_SPLIT: 0x00000100;
   readonly MANY_SLOTS: 0x00000200;
   readonly IN_PLACE_REPLIES: 0x00000400;
-  readonly WITHDRAW: 0x00001000;
   readonly DEADLINES: 0x00000800;
+  readonly WITHDRAW: 0x00001000;
 };
 
 /** Where the bytes of a payload stand. */

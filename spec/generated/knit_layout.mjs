@@ -333,8 +333,8 @@ export const Feature = Object.freeze({
   WRITE_SPLIT: 0x00000100,
   MANY_SLOTS: 0x00000200,
   IN_PLACE_REPLIES: 0x00000400,
-  WITHDRAW: 0x00001000,
   DEADLINES: 0x00000800,
+  WITHDRAW: 0x00001000,
 });
 
 /** Where the bytes of a payload stand. */

@@ -105,7 +105,7 @@ const membersOf = (json) => (json[0] === "{" ? new Map(itemsOf(json).map(memberO
 const stringOf = (json) => (json?.startsWith('"') ? JSON.parse(json).toWellFormed() : undefined);
 
 /**
- * What is the value? Reading step 8. The limits are the receiver's own, so no payload is a violation by its length.
+ * What is the value? Reading step 9. The limits are the receiver's own, so no payload is a violation by its length.
  * @param {object} message @param {Limits} limits @returns {object} a value
  */
 export function decodeMessage(message, limits) {

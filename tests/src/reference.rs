@@ -231,8 +231,14 @@ fn error(bytes: &[u8], limits: Limits) -> Result<Value, Fault> {
     let (text, node) = document(bytes, limits)?;
     let mut chain = vec![&node];
     node.members().ok_or("error_shape")?;
+    let mut fields_of_all = 0;
     loop {
         let current = chain[chain.len() - 1];
+        let members = current.members().into_iter().flatten();
+        fields_of_all += members.filter(|(name, _)| is_field(name)).count();
+        if fields_of_all > limits.fields {
+            return Err("too_long");
+        }
         let Some(cause) = current.member("cause") else { break };
         let is_string = |name| cause.member(name).is_some_and(|node| node.string().is_some());
         if !is_string("name") || !is_string("message") {
@@ -243,7 +249,6 @@ fn error(bytes: &[u8], limits: Limits) -> Result<Value, Fault> {
         }
         chain.push(cause);
     }
-    let mut fields_of_all = 0;
     let mut inner: Option<Value> = None;
     for object in chain.into_iter().rev() {
         let string = |name| object.member(name).and_then(Node::string);
@@ -262,10 +267,9 @@ fn error(bytes: &[u8], limits: Limits) -> Result<Value, Fault> {
         }
         let mut fields: Vec<Value> = Vec::new();
         for (name, value) in object.members().expect("errors are objects") {
-            if ["name", "message", "stack", "cause"].contains(&name.as_str()) {
+            if !is_field(name) {
                 continue;
             }
-            fields_of_all += 1;
             let text = Value::from(text[value.range()].to_owned());
             match fields.iter_mut().find(|field| field["name"] == **name) {
                 Some(field) => field["json"] = text,
@@ -277,10 +281,12 @@ fn error(bytes: &[u8], limits: Limits) -> Result<Value, Fault> {
         }
         inner = Some(error);
     }
-    if fields_of_all > limits.fields {
-        return Err("too_long");
-    }
     let mut value = inner.expect("at least one");
     value["type"] = "error".into();
     Ok(value)
+}
+
+/// Whether a member of an error is a field.
+fn is_field(name: &str) -> bool {
+    !["name", "message", "stack", "cause"].contains(&name)
 }

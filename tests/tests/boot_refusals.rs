@@ -58,6 +58,7 @@ fn a_program_without_a_boot_description_is_no_worker() {
     });
 }
 
+/// LANE-49.
 #[test]
 fn a_malformed_boot_description_is_refused() {
     within_deadline(|| {
@@ -69,6 +70,7 @@ fn a_malformed_boot_description_is_refused() {
     });
 }
 
+/// LANE-49.
 #[test]
 fn a_field_that_is_missing_or_of_another_type_is_named() {
     within_deadline(|| {
@@ -276,6 +278,28 @@ fn a_segment_for_other_tasks_is_refused() {
             let layout = create_segment(&memory, &fields).unwrap();
             HostLane::announce(&memory, &layout, std::process::id()).unwrap();
             refuses(json(), file(&memory), &["task names"]);
+        }
+    });
+}
+
+/// SEG-31: features that need more than a segment are accepted as optional ones alone.
+#[test]
+fn a_segment_that_requires_more_than_the_worker_has_is_refused() {
+    within_deadline(|| {
+        for (feature, name) in [
+            (Features::EVENTFD, "eventfd"),
+            (Features::BUFFER_HANDLES, "buffer handles"),
+            (Features::WITHDRAW, "withdraw"),
+            (Features::DEADLINES, "deadlines"),
+        ] {
+            let (memory, layout) = segment();
+            let at = WordOffset::new(field::REQUIRED as u32 * 4).unwrap();
+            memory.word(at).unwrap().store_release(Features::FUTEX_BELLS.or(feature).bits());
+            refuses(json(), file(&memory), &["requires features", name]);
+            let control = layout.worker_control();
+            for word in [control.state, control.epoch, control.features] {
+                assert_eq!(memory.word(word).unwrap().load_acquire(), 0, "{name}");
+            }
         }
     });
 }

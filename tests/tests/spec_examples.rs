@@ -1,7 +1,7 @@
 //! The hex examples of the chapters are what the crates write.
 
-use knit_codec::Payload;
-use knit_lanes::{HostLane, WorkerLane};
+use knit_codec::{External, Payload, SharedBufferRef};
+use knit_lanes::{Boot, HostLane, WorkerLane};
 use knit_proto::{
     CreatorId, Direction, ExtensionBytes, Features, Geometry, HEADER_LINE_AT, HeaderFields,
     LaneKind, Layout, MonotonicTime, PayloadPlace, RawHeader, Region, SlotHeader, Span, Tag,
@@ -10,7 +10,7 @@ use knit_proto::{
 use knit_ring::{
     AbortSender, HeapMemory, Sender, SharedMemory, SharedWord, Stamps, create_segment,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 #[test]
@@ -151,6 +151,67 @@ fn the_deadlines_of_the_lanes_chapter() {
     }
 }
 
+/// LANE-49: the description that the chapter shows is one, has every member that a pool writes, and the table has each of them.
+#[test]
+fn the_boot_description_of_the_lanes_chapter() {
+    let chapter = text("lanes.md");
+    let shown: String = block(&chapter, "boot description").lines().map(str::trim_start).collect();
+    let shown = shown.strip_prefix("json").unwrap();
+    let boot = Boot::from_json(shown).unwrap();
+    assert_eq!(boot.to_json().unwrap(), shown);
+    let whole = boot.with_eventfd(4).with_socket("/x").to_json().unwrap();
+    let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    let (_, table) = chapter.split_once("| member | type | meaning |").unwrap();
+    let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| `"));
+    let rows: BTreeMap<_, _> = rows.map(|row| row.split_once("` | ").unwrap()).collect();
+    let members = whole.as_object().unwrap();
+    let written: BTreeSet<_> = members.keys().map(String::as_str).collect();
+    assert_eq!(rows.keys().copied().collect::<BTreeSet<_>>(), written);
+    for (member, row) in rows {
+        let mut without = whole.clone();
+        without.as_object_mut().unwrap().remove(member);
+        assert_eq!(
+            Boot::from_json(&without.to_string()).is_ok(),
+            row.contains("Absent"),
+            "{member}"
+        );
+        let (type_of, _) = row.split_once(" |").unwrap();
+        let expected = match &members[member] {
+            serde_json::Value::Number(_) => ["`u32`", "`u64`"].contains(&type_of),
+            serde_json::Value::String(_) => type_of == "string",
+            serde_json::Value::Bool(_) => type_of == "boolean",
+            _ => type_of == "array of strings",
+        };
+        assert!(expected, "{member}: {type_of}");
+    }
+}
+
+/// PAY-21, PAY-22: which member is which word.
+#[test]
+fn the_metadata_of_a_shared_buffer_in_the_payloads_chapter() {
+    let words = [7, 4096, 4096, 64, 128, 1, 1, 0];
+    let chapter = text("payloads.md");
+    let shown: String = block(&chapter, "metadata").lines().collect();
+    let metadata = |words| External::shared_buffer(&SharedBufferRef::from(words)).metadata;
+    assert_eq!(metadata(words), shown.strip_prefix("text").unwrap());
+    let (_, table) = chapter.split_once("| member | word of tag 46 | value |").unwrap();
+    let rows: Vec<_> = table.lines().skip(2).map_while(|line| line.strip_prefix("| `")).collect();
+    assert_eq!(rows.len(), 9);
+    let numbers = [1000, 1001, 1002, 1003, 1004, 2, 2, 1007];
+    let value: serde_json::Value = serde_json::from_str(&metadata(numbers)).unwrap();
+    for row in rows {
+        let (path, rest) = row.split_once("` | ").unwrap();
+        let found = path.split('.').fold(&value, |value, member| &value[member]);
+        let expected: serde_json::Value = match rest.split_once(" |").unwrap().0 {
+            "-" => 1.into(),
+            "5" => "deno".into(),
+            "6" => "external-array-buffer".into(),
+            word => numbers[word.parse::<usize>().unwrap()].into(),
+        };
+        assert_eq!(found, &expected, "{path}");
+    }
+}
+
 /// The segment of the example in the segment chapter.
 fn fields() -> HeaderFields {
     HeaderFields {
@@ -187,15 +248,24 @@ fn byte_at(memory: &HeapMemory, at: u32) -> u8 {
     word.to_le_bytes()[at as usize % 4]
 }
 
+fn text(chapter: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec").join(chapter);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// What stands in the code block after `<!-- example: name -->`, the word behind its fence included.
+fn block<'t>(chapter: &'t str, name: &str) -> &'t str {
+    let marker = format!("<!-- example: {name} -->");
+    let block = chapter.split_once(&marker).and_then(|(_, rest)| rest.split("```").nth(1));
+    block.expect("a marked code block")
+}
+
 /// Offset and value of the bytes in the code block after `<!-- example: name -->`: each line has the
 /// offset of its first byte, then bytes of two hex digits up to something else.
 fn example(chapter: &str, name: &str) -> BTreeMap<u32, u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec").join(chapter);
-    let text = std::fs::read_to_string(path).unwrap();
-    let marker = format!("<!-- example: {name} -->");
-    let block = text.split_once(&marker).and_then(|(_, rest)| rest.split("```").nth(1));
+    let text = text(chapter);
     let mut bytes = BTreeMap::new();
-    for line in block.expect("a marked code block").lines() {
+    for line in block(&text, name).lines() {
         let mut words = line.split_whitespace();
         let Some(start) = words.next().and_then(|word| word.parse::<u32>().ok()) else { continue };
         let hex = words.map_while(|word| match word.len() {

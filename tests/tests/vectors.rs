@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use toml::Table;
-use vectors_support::{SAME, hold_recorded, recorded, refusal};
+use vectors_support::{SAME, hold_boot, hold_recorded, recorded, refusal};
 
 /// Errors of the layout without a vector, because no input leads to them: a mailbox on the wire has
 /// 32 slots, and its words 32 bits.
@@ -64,7 +64,9 @@ fn every_file_is_named_after_its_first_clause_and_says_what_it_shows() {
 
 #[test]
 fn there_are_enough() {
-    for (name, fewest) in [("header", 15), ("slot", 25), ("payload", 110), ("reject", 110)] {
+    for (name, fewest) in
+        [("header", 15), ("slot", 25), ("payload", 110), ("reject", 110), ("boot", 50)]
+    {
         let count = folder(name).len();
         println!("{name}: {count}");
         assert!(count >= fewest, "{count} vectors in {name}, fewer than {fewest}");
@@ -85,6 +87,12 @@ fn header_lines_are_read_and_written_as_the_vectors_say() {
 #[test]
 fn payloads_are_read_and_written_as_the_vectors_say() {
     for_each(&folder("payload"), |file| hold_payload(&file.json));
+}
+
+/// LANE-49.
+#[test]
+fn boot_descriptions_are_read_and_refused_as_the_vectors_say() {
+    for_each(&folder("boot"), |file| hold_boot(&file.json));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Withdrawal at both ends of one lane: what the host is told of a call, against what the worker did with it.
 
-use knit_codec::Payload;
+use knit_codec::{Decode, Limits, Payload};
 use knit_lanes::{Answer, CallId, HostLane, Request, WorkerLane};
-use knit_proto::{Features, ProtocolViolation, SLOTS, Stage, Tag};
+use knit_proto::{Direction, Features, HEADER_LINE_AT, ProtocolViolation, SLOTS, Stage, Tag};
 use knit_ring::{HeapMemory, Mapped, Mapping, SharedMemory, SharedWord};
 use knit_tests::{Announced, CrashMemory, Noise, StopBehaviour, until_stop};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -127,6 +127,40 @@ fn a_word_about_withdrawal_that_is_not_true_is_a_violation() {
     violation(true, &|_, _| {});
     // It was asked in time, and runs the task all the same.
     violation(false, &|host, second| assert_eq!(host.withdraw(&[second]), [second]));
+}
+
+/// PAY-24, LANE-2, LANE-39: what the header line says comes first, then whether the call is in flight, then whether its answer can say
+/// this of it. The bytes come last.
+#[test]
+fn an_answer_is_checked_in_the_order_of_the_reading_steps() {
+    let found = |in_flight: bool, says: bool, tag: Option<u32>| {
+        let lane = announced(FEATURES);
+        let (mut host, mut worker) = lane.ends();
+        let [call] = submit(&mut host);
+        take(&mut worker);
+        let id = if in_flight { call.word() } else { call.word() + SLOTS };
+        let not_utf8 = Payload::bytes(Tag::STRING_INLINE, vec![0xff]);
+        match says {
+            true => worker.respond_withdrawn(id).unwrap(),
+            false => worker.respond(id, false, &not_utf8).unwrap(),
+        };
+        if let Some(tag) = tag {
+            let at = lane.layout.mailbox(Direction::Response).slots().word(HEADER_LINE_AT + 8);
+            lane.memory.word(at.unwrap()).unwrap().store_relaxed(tag);
+        }
+        match host.take() {
+            Ok(answer) => {
+                String::decode(answer.unwrap().payload, &Limits::default()).unwrap_err().name()
+            }
+            Err(violation) => Some(violation.name()),
+        }
+    };
+    assert_eq!(found(false, true, Some(13)), Some("answer_flags"));
+    assert_eq!(found(false, false, Some(13)), Some("unassigned_tag"));
+    assert_eq!(found(false, true, None), Some("unknown_call"));
+    assert_eq!(found(false, false, None), Some("unknown_call"));
+    assert_eq!(found(true, true, None), Some("withdrawn"));
+    assert_eq!(found(true, false, None), Some("utf8"));
 }
 
 /// MBX-5, SEG-14: without the feature no bit is stored, and no such answer exists.

@@ -19,7 +19,7 @@ usage: cargo xtask <task>
 tasks:
   test              everything: format, lints, tidy, tests, models, documentation, features, benches
   tidy              only the checks that cargo does not know: where `unsafe` stands, clauses and
-                    their evidence, vectors, generated files, edges, sizes
+                    their evidence, vectors, generated files, the code map, edges, sizes
   gen               write what follows from spec/layout.toml: spec/generated, tables of the chapters
   gen --check       fail when one of those is stale
   vectors           compare spec/vectors with what this project produces

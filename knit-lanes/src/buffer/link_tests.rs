@@ -276,6 +276,13 @@ fn numbers_that_do_not_fit_and_floods_are_refused() {
         drop_it(socket, 5, 1);
     };
     check(4, &dropped_twice, ControlFault::Number { number: 5 });
+    // A message that is missing could mean either buffer.
+    let given_again_too_soon = |socket: &OwnedFd| {
+        give(socket, 5);
+        drop_it(socket, 5, 1);
+        give(socket, 5);
+    };
+    check(4, &given_again_too_soon, ControlFault::Number { number: 5 });
     // Given and dropped is no flood.
     let (link, socket) = bare(1);
     link.active.store(1, Ordering::Relaxed);
@@ -285,4 +292,12 @@ fn numbers_that_do_not_fit_and_floods_are_refused() {
     }
     assert_eq!(link.drain(), Ok(true));
     assert_eq!(held(&link), 0);
+    // Once all that named it was taken, a number can stand for another buffer.
+    let named = SharedBufferRef::whole(5, 4096).encode_owned(&Limits::default()).unwrap();
+    for _ in 0..3 {
+        give(&socket, 5);
+        assert!(link.resolve(&named).unwrap().is_some());
+        drop_it(&socket, 5, 1);
+        assert_eq!((link.drain(), held(&link)), (Ok(true), 0));
+    }
 }

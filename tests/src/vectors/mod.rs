@@ -6,6 +6,7 @@
 //! each number stands in two places that know nothing of each other. Traces alone are recorded:
 //! `tests/tests/traces.rs` holds them against the clauses.
 
+mod boot;
 mod build;
 pub mod disk;
 mod header;
@@ -35,11 +36,18 @@ impl VectorFile {
 }
 
 /// The folders of `spec/vectors/`, one for each kind.
-pub const FOLDERS: [&str; 5] = ["header", "slot", "payload", "reject", "trace"];
+pub const FOLDERS: [&str; 6] = ["header", "slot", "payload", "reject", "boot", "trace"];
 
 /// Every vector of this project, in the order of the folders.
 #[must_use]
 pub fn all() -> Vec<VectorFile> {
-    [header::vectors(), slot::vectors(), payload::vectors(), reject::vectors(), trace::vectors()]
-        .concat()
+    [
+        header::vectors(),
+        slot::vectors(),
+        payload::vectors(),
+        reject::vectors(),
+        boot::vectors(),
+        trace::vectors(),
+    ]
+    .concat()
 }

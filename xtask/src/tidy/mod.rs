@@ -1,6 +1,7 @@
 //! Checks that cargo does not know.
 
 mod clauses;
+mod code_map;
 mod failures;
 mod hardening;
 mod named_tests;
@@ -30,6 +31,7 @@ pub(crate) fn run() -> ExitCode {
     clauses::check(&tree, &mut findings);
     vectors::check(&tree, &mut findings);
     failures::check(&tree, &mut findings);
+    code_map::check(&tree, &mut findings);
     hardening::check(&tree, &mut findings);
     match generate::stale(&tree) {
         Ok(stale) => findings.extend(stale),

@@ -69,9 +69,13 @@ pub struct LaneMetrics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueMetrics {
-    /// Calls that are in the queue now, those with `waiting` callers included. One that was given up is counted until a lane passes over it.
+    /// Calls that are in the queue now: no worker has them, and they are not in the inline lane. Those with `waiting` callers are among them, and those that lanes
+    /// have returned or withdrawn. One that a lane is just being offered counts until the lane has it, and one that was given up until a lane comes to it or
+    /// the queue is looked through, which happens when it is full, or when many were given up.
     pub depth: u64,
-    /// Calls that have found every lane full. Those that lanes have returned are not among them.
+    /// How often a call that somebody made has come into the queue: every lane was full, or others were in the queue already, which go first, or the inline lane has
+    /// handed it on. At most once for each call: those that lanes return or withdraw do not count again, and those that are `refused` do not count. With `waited`
+    /// it counts from the moment in which its caller begins to wait.
     pub queued: u64,
     /// Calls that failed because the queue was full: `CallError::QueueFull`.
     pub refused: u64,

@@ -171,7 +171,24 @@ fn errors() -> Vec<VectorFile> {
     .into_iter()
     .map(|(words, doc, text)| refuse(shape, words, doc, &arena(24, text.as_bytes())))
     .collect();
+    let crowded =
+        br#"{"name":"E","message":"","a":1,"b":2,"cause":{"name":"F","message":"","c":3}}"#;
+    let crowd = |most| Limits { causes: 0, more: Some(("max_fields", most)), ..DEFAULTS };
     files.extend([
+        within(
+            crowd(1),
+            fault("too_long", "PAY-24"),
+            "fields-before-causes",
+            "The fields of an error are counted before its cause is one too many.",
+            &arena(24, crowded),
+        ),
+        within(
+            crowd(2),
+            chain,
+            "before-fields",
+            "A cause too many is found before its fields are counted.",
+            &arena(24, crowded),
+        ),
         refuse(chain, "17", "One cause more than the default limit.", &nested(17)),
         within(causes(0), chain, "limit-0", "One cause, with a limit of none.", &nested(1)),
         within(causes(2), chain, "limit-2", "Three causes, with a limit of two.", &nested(3)),
