@@ -1,10 +1,9 @@
 //! Worker processes: starting, watching, ending.
 
-use crate::buffer::link::CHANNEL_FD;
 use crate::error::StartError;
 use crate::named::Offer;
+use crate::passed;
 use crate::{BOOT_ENV, Boot, Isolation};
-use command_fds::{CommandFdExt, FdMapping};
 use core::fmt;
 use core::time::Duration;
 use knit_proto::{CreatorId, LaneMessage};
@@ -13,13 +12,16 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// How often a start is tried in which some thread of the host closes a descriptor at the wrong moment ([`passed`]).
+const ATTEMPTS: u32 = 8;
 
 /// How a worker's process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,35 +76,39 @@ impl Program {
         isolation: &Isolation,
         named: Option<Named<'_>>,
     ) -> Result<Process, StartError> {
-        let segment = segment
-            .try_clone_to_owned()
-            .map_err(StartError::system("duplicate the segment's descriptor"))?;
-        let mut descriptors = isolation.descriptors()?;
-        let (stdin, offer) = match named {
-            Some(Named { directory, creator, message }) => {
-                let offer = Offer::new(directory, creator, message, segment, channel)?;
-                boot = boot.with_socket(offer.path());
-                (Stdio::null(), Some(offer))
-            }
-            None => {
-                descriptors.push(FdMapping { parent_fd: channel, child_fd: CHANNEL_FD });
-                (Stdio::from(segment), None)
-            }
+        let duplicate = || {
+            let copy = segment.try_clone_to_owned();
+            copy.map_err(StartError::system("duplicate the segment's descriptor"))
         };
-        let mut command = Command::new(&self.path);
-        // First: what comes after it is meant for the worker.
-        isolation.apply(&mut command)?;
-        let child = command
-            .args(&self.arguments)
-            .env(BOOT_ENV, boot.to_json()?)
-            .stdin(stdin)
-            .fd_mappings(descriptors)
-            .unwrap_or_else(|_| unreachable!("`Isolation` has each number once, and from 4 on"))
-            .spawn()
-            .map_err(|error| StartError::Spawn {
-                program: self.path.display().to_string(),
-                error: Arc::new(error),
-            })?;
+        let (channel, offer) = match named {
+            Some(Named { directory, creator, message }) => {
+                let offer = Offer::new(directory, creator, message, duplicate()?, channel)?;
+                boot = boot.with_socket(offer.path());
+                (None, Some(offer))
+            }
+            None => (Some(channel), None),
+        };
+        let boot = boot.to_json()?;
+        let spawn = || -> Result<std::io::Result<Child>, StartError> {
+            let stdin = if channel.is_some() { duplicate()?.into() } else { Stdio::null() };
+            let mut command = Command::new(&self.path);
+            // First: what comes after it is meant for the worker.
+            isolation.apply(&mut command)?;
+            command.args(&self.arguments).env(BOOT_ENV, &boot).stdin(stdin);
+            isolation.passed(channel.as_ref().map(AsFd::as_fd))?.give_to(&mut command);
+            Ok(command.spawn())
+        };
+        let mut spawned = spawn()?;
+        for _ in 1..ATTEMPTS {
+            match &spawned {
+                Err(error) if passed::is_moved(error) => spawned = spawn()?,
+                _ => break,
+            }
+        }
+        let child = spawned.map_err(|error| StartError::Spawn {
+            program: self.path.display().to_string(),
+            error: Arc::new(error),
+        })?;
         let mut process = Process::watch(child)?;
         process.offer = offer;
         isolation.restrict(Pid::from_child(&process.child))?;
