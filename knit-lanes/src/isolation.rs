@@ -168,7 +168,8 @@ impl Isolation {
 
     /// Programs that a worker starts may gain privileges, by set-user-id bits for instance. A worker
     /// gives that up itself, before its first call, and so only programs that call
-    /// [`Tasks::serve_if_worker`](crate::Tasks::serve_if_worker) do.
+    /// [`Tasks::serve_if_worker`](crate::Tasks::serve_if_worker) do. It is given up for the thread that calls that and for
+    /// those that are started from then on: threads that the program had before keep it.
     pub fn allow_new_privileges(self) -> Self {
         Self { new_privileges: true, ..self }
     }
