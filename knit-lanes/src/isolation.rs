@@ -4,6 +4,7 @@ use crate::buffer::link::CHANNEL_FD;
 use crate::debug::DEBUG_ENV;
 use crate::error::StartError;
 use crate::passed::Passed;
+use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -223,9 +224,15 @@ impl Isolation {
     pub(crate) fn restrict(&self, process: Pid) -> Result<(), StartError> {
         for (resource, most) in &self.limits {
             let limit = Rlimit { current: Some(*most), maximum: Some(*most) };
-            prlimit(Some(process), resource.kind(), limit).map_err(|errno| {
-                StartError::system("limit the resources of the worker")(errno.into())
-            })?;
+            match prlimit(Some(process), resource.kind(), limit) {
+                Ok(_) => {}
+                // It has ended, and was reaped by others: that it has ended is what its supervisor finds.
+                Err(Errno::SRCH) => break,
+                Err(errno) => {
+                    let failed = StartError::system("limit the resources of the worker");
+                    return Err(failed(errno.into()));
+                }
+            }
         }
         Ok(())
     }

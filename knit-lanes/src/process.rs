@@ -45,6 +45,9 @@ impl fmt::Display for WorkerExit {
     }
 }
 
+/// The end of a process of which nobody told how it was.
+const EXIT_LOST: WorkerExit = WorkerExit::Code(-1);
+
 /// The program that workers run.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -159,11 +162,14 @@ impl Process {
                 let (handle, origin) = (Arc::new(handle), Origin::here());
                 Ok(Self { child, handle, origin, offer: None })
             }
+            // It has ended, and was reaped by others, who know how: the host ignores SIGCHLD, or waits for any child.
+            Err(Errno::SRCH) => {
+                let _ = child.wait();
+                Err(StartError::Exited { exit: EXIT_LOST })
+            }
             Err(errno) => {
-                // Without this error the id is still the child's: it is not reaped yet.
-                if errno != Errno::SRCH {
-                    let _ = child.kill();
-                }
+                // The id is still the child's: it is not reaped yet.
+                let _ = child.kill();
                 let _ = child.wait();
                 Err(StartError::system("open a pidfd")(errno.into()))
             }
@@ -215,8 +221,8 @@ impl Process {
                 Some(signal) => WorkerExit::Signal(signal),
                 None => WorkerExit::Code(status.code().unwrap_or_default()),
             },
-            // Somebody else in this process reaped our child: how it ended is lost.
-            Err(_) => WorkerExit::Code(-1),
+            // Somebody else in this process reaped our child.
+            Err(_) => EXIT_LOST,
         })
     }
 }
@@ -270,6 +276,34 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ResourceLimit;
+    use rustix::process::{WaitOptions, waitpid};
+
+    fn ends_at_once() -> Child {
+        Command::new("true").spawn().unwrap()
+    }
+
+    /// As a host that waits for any child, or has the system do that.
+    fn reap(child: Pid) {
+        waitpid(Some(child), WaitOptions::empty()).unwrap();
+    }
+
+    #[test]
+    fn a_child_that_was_reaped_by_others_has_ended_and_nothing_else_is_wrong() {
+        let child = ends_at_once();
+        reap(Pid::from_child(&child));
+        let error = Process::watch(child).map(drop).unwrap_err();
+        assert!(matches!(error, StartError::Exited { exit: EXIT_LOST }), "{error}");
+        assert_eq!(error.to_string(), "the worker exited with status -1 before it was ready");
+
+        // A little later: before its resources are limited.
+        let mut process = Process::watch(ends_at_once()).unwrap();
+        let id = Pid::from_child(&process.child);
+        reap(id);
+        let isolation = Isolation::default().limit(ResourceLimit::OpenFiles, 256);
+        isolation.restrict(id).unwrap();
+        assert_eq!(process.wait(None), Some(EXIT_LOST));
+    }
 
     /// SEG-30.
     #[test]
