@@ -508,7 +508,7 @@ impl Core {
                 }
             }
         }
-        if poll.thorough { self.drain(lane, shared, &mut poll.wakes) | progress } else { progress }
+        (poll.thorough && self.drain(lane, shared, !progress, &mut poll.wakes)) | progress
     }
 
     /// Hands the first call of the queue to the worker; false when there is none or no room.
