@@ -70,6 +70,16 @@ pub enum GiveError {
     /// The other side has closed the control channel.
     #[error("the worker has closed its control channel")]
     Closed,
+    /// The system takes no descriptor that is on its way to the other side. The descriptors that a user has on their way, to all processes,
+    /// are limited to `RLIMIT_NOFILE` (`ETOOMANYREFS`), and the memory for messages is.
+    #[error(
+        "the system does not take the shared buffer's descriptor to the worker: {}",
+        std::io::Error::from_raw_os_error(*.code)
+    )]
+    System {
+        /// Number of the error (`errno`).
+        code: i32,
+    },
     /// It has as many buffers as it may have.
     #[error("the worker has {limit} shared buffers already, which is the limit")]
     TooMany {
@@ -155,6 +165,10 @@ impl Link {
                     Ok(()) => {}
                     Err(SendFault::Full) => return Ok(false),
                     Err(SendFault::Closed) => return Err(GiveError::Closed),
+                    // Nobody would say when it is worth another try.
+                    Err(SendFault::Refused(errno)) => {
+                        return Err(GiveError::System { code: errno.raw_os_error() });
+                    }
                 }
                 place.insert(Given { object: Arc::downgrade(object), uses: 0 });
             }
@@ -285,7 +299,8 @@ impl Link {
             match self.socket.send(message, &[]) {
                 Ok(()) => false,
                 Err(SendFault::Closed) => false,
-                Err(SendFault::Full) => {
+                // The next look tries again.
+                Err(SendFault::Full | SendFault::Refused(_)) => {
                     left = true;
                     true
                 }
