@@ -302,6 +302,13 @@ fn numbers_that_do_not_fit_and_floods_are_refused() {
         drop_it(socket, 5, 1);
     };
     check(4, &dropped_twice, ControlFault::Number { number: 5 });
+    // A message that names the first one is on its way: under this number it has to be found.
+    let again = |socket: &OwnedFd| {
+        give(socket, 5);
+        drop_it(socket, 5, 1);
+        give(socket, 5);
+    };
+    check(4, &again, ControlFault::Number { number: 5 });
     // Given and dropped is no flood.
     let (link, socket) = bare(1);
     link.active.store(1, Ordering::Relaxed);
