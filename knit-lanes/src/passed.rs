@@ -110,14 +110,14 @@ mod tests {
     #[test]
     fn a_number_is_taken_in_the_host_until_the_process_has_it() {
         let file = file();
-        // No other test comes that far.
-        let numbers = [300, 301, 310];
+        // No other test comes that far, and processes may have 1024.
+        let numbers = [900, 901, 910];
         let files = numbers.map(|number| (number, file.as_fd()));
         let passed = Passed::new(&files).unwrap();
         let places = passed.mappings.iter().map(|copy| copy.parent_fd.as_raw_fd());
         assert_eq!(places.rev().collect::<Vec<_>>(), numbers);
         assert_eq!(passed.others, []);
-        let mut command = is_open(310);
+        let mut command = is_open(910);
         passed.give_to(&mut command);
         assert!(command.status().unwrap().success());
         drop(command);
@@ -128,14 +128,14 @@ mod tests {
     #[test]
     fn a_number_that_the_host_uses_is_given_all_the_same() {
         let file = file();
-        let used = fcntl_dupfd_cloexec(self::file(), 400).unwrap();
-        assert_eq!(used.as_raw_fd(), 400);
-        let passed = Passed::new(&[(400, file.as_fd()), (401, file.as_fd())]).unwrap();
+        let used = fcntl_dupfd_cloexec(self::file(), 930).unwrap();
+        assert_eq!(used.as_raw_fd(), 930);
+        let passed = Passed::new(&[(930, file.as_fd()), (931, file.as_fd())]).unwrap();
         let places: Vec<_> =
             passed.mappings.iter().map(|copy| copy.parent_fd.as_raw_fd()).collect();
-        assert_eq!(places, [401, 402]);
-        assert_eq!(passed.others, [(400, open_as(400))]);
-        let mut command = is_open(400);
+        assert_eq!(places, [931, 932]);
+        assert_eq!(passed.others, [(930, open_as(930))]);
+        let mut command = is_open(930);
         passed.give_to(&mut command);
         assert!(command.status().unwrap().success());
     }
@@ -143,11 +143,11 @@ mod tests {
     #[test]
     fn a_number_that_changes_hands_meanwhile_ends_the_start() {
         let file = file();
-        let used = fcntl_dupfd_cloexec(self::file(), 500).unwrap();
-        assert_eq!(used.as_raw_fd(), 500);
-        let passed = Passed::new(&[(500, file.as_fd())]).unwrap();
+        let used = fcntl_dupfd_cloexec(self::file(), 960).unwrap();
+        assert_eq!(used.as_raw_fd(), 960);
+        let passed = Passed::new(&[(960, file.as_fd())]).unwrap();
         drop(used);
-        let mut command = is_open(500);
+        let mut command = is_open(960);
         passed.give_to(&mut command);
         let error = command.spawn().unwrap_err();
         assert!(is_moved(&error), "{error}");
