@@ -20,6 +20,8 @@ pub(crate) struct Options {
 pub(crate) enum SweepError {
     #[error("cannot sweep {directory}")]
     Sweep { directory: String, source: io::Error },
+    #[error("{} could not be removed, see above", names(*.count))]
+    Left { count: usize },
     #[error("cannot print")]
     Print(#[from] io::Error),
 }
@@ -30,20 +32,30 @@ impl SweepError {
     }
 }
 
-/// Sweeps, and prints a line for each name.
+/// Sweeps, and prints a line for each name. One that cannot be removed keeps none of the others.
 pub(crate) fn run(options: Options) -> Result<(), SweepError> {
     let Options { directory, dry_run } = options;
-    let swept = if dry_run { named::stale(&directory) } else { named::sweep(&directory) };
-    let swept = swept.map_err(|source| {
+    let swept = if dry_run {
+        named::stale(&directory).map(|found| (found, Vec::new()))
+    } else {
+        named::sweep(&directory).map(|swept| (swept.removed, swept.left))
+    };
+    let (gone, left) = swept.map_err(|source| {
         let directory = directory.display().to_string();
         SweepError::Sweep { directory, source }
     })?;
+    for (path, error) in &left {
+        eprintln!("knit: cannot remove {}: {error}", path.display());
+    }
     let mut out = io::stdout().lock();
     let verb = if dry_run { "would remove" } else { "removed" };
-    for path in &swept {
+    for path in &gone {
         writeln!(out, "{verb} {}", path.display())?;
     }
-    let (count, s) = (swept.len(), if swept.len() == 1 { "" } else { "s" });
-    writeln!(out, "{verb} {count} name{s} of hosts that have ended")?;
-    Ok(())
+    writeln!(out, "{verb} {} of hosts that have ended", names(gone.len()))?;
+    if left.is_empty() { Ok(()) } else { Err(SweepError::Left { count: left.len() }) }
+}
+
+fn names(count: usize) -> String {
+    format!("{count} name{}", if count == 1 { "" } else { "s" })
 }

@@ -22,7 +22,7 @@ fn fresh(name: &str) -> PathBuf {
 }
 
 /// The name of a host that has ended, as `knit_lanes::named` says, made by other code.
-fn dead_name() -> String {
+fn dead_name(random: u32) -> String {
     let boot = read_to_string("/proc/sys/kernel/random/boot_id").expect("Linux");
     let processes = std::fs::metadata("/proc/self/ns/pid").expect("Linux").ino();
     // 0 where the system has none.
@@ -36,14 +36,14 @@ fn dead_name() -> String {
     let pid = child.id();
     child.wait().expect("it is our child");
     // Whoever has that id by now has not started with the machine.
-    format!("knit-{pid}-1-{hash:016x}-0000000000000007")
+    format!("knit-{pid}-1-{hash:016x}-{random:016x}")
 }
 
 #[test]
 fn a_dry_run_says_what_a_sweep_then_removes() {
     let directory = fresh("sweep");
     let at = directory.to_str().expect("text");
-    let dead = directory.join(dead_name());
+    let dead = directory.join(dead_name(7));
     let other = directory.join("other");
     for path in [&dead, &other] {
         drop(UnixListener::bind(path).expect("the path is short"));
@@ -60,6 +60,45 @@ fn a_dry_run_says_what_a_sweep_then_removes() {
     assert_eq!(out(&swept), format!("removed {path}\nremoved 1 name of hosts that have ended\n"));
     assert!(!dead.exists() && other.exists());
     assert_eq!(out(&knit(&["sweep", at])), "removed 0 names of hosts that have ended\n");
+    remove_dir_all(directory).expect("it is ours");
+}
+
+/// A name that is a mount point cannot be removed, by nobody.
+#[test]
+fn a_name_that_cannot_be_removed_keeps_none_of_the_others() {
+    let directory = fresh("left");
+    let at = directory.to_str().expect("text");
+    let names = [dead_name(1), dead_name(2), dead_name(3)];
+    let paths = names.map(|name| directory.join(name));
+    for path in &paths {
+        drop(UnixListener::bind(path).expect("the path is short"));
+    }
+    // The other two stand before and behind it, in whatever order they are found.
+    let kept = paths[1].display();
+    let script = format!("mount --bind '{kept}' '{kept}' && touch '{at}/mounted' && exec \"$@\"");
+    let knit = ["sh", env!("CARGO_BIN_EXE_knit"), "sweep", at];
+    // As root the first, otherwise the second, where the system permits it.
+    let worlds = [&["--mount"][..], &["--mount", "--map-root-user"]];
+    let mounted = directory.join("mounted");
+    let swept = worlds.iter().find_map(|world| {
+        let mut command = Command::new("unshare");
+        command.args(*world).args(["sh", "-c", &script]).args(knit);
+        command.output().ok().filter(|_| mounted.exists())
+    });
+    if let Some(swept) = swept {
+        assert_eq!(swept.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&swept.stderr).into_owned();
+        assert!(error.contains(&format!("knit: cannot remove {kept}: ")), "{error}");
+        assert!(error.contains("knit: 1 name could not be removed, see above"), "{error}");
+        let mut removed =
+            [&paths[0], &paths[2]].map(|path| format!("removed {}\n", path.display()));
+        removed.sort();
+        let text = format!("{}removed 2 names of hosts that have ended\n", removed.concat());
+        assert_eq!(out(&swept), text);
+        assert_eq!(paths.each_ref().map(|path| path.exists()), [false, true, false]);
+    } else {
+        eprintln!("skipped: nothing can be mounted here (needs unshare)");
+    }
     remove_dir_all(directory).expect("it is ours");
 }
 

@@ -212,7 +212,7 @@ pub enum CallError {
     /// The future of the argument came to an error. The task did not run.
     #[error("there is no argument: {0}")]
     Input(Arc<dyn core::error::Error + Send + Sync>),
-    /// The argument can never be sent. The task did not run.
+    /// The argument can never be sent; or, where it is a shared buffer, not now. The task did not run.
     #[error("the argument cannot be sent: {0}")]
     Unsendable(SendError),
     /// The machine has no memory for the argument. The task did not run.

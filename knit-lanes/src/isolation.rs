@@ -1,13 +1,15 @@
 //! What a worker process is given of its host, and what it may do.
 
+use crate::buffer::link::CHANNEL_FD;
 use crate::debug::DEBUG_ENV;
 use crate::error::StartError;
-use command_fds::FdMapping;
+use crate::passed::Passed;
+use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -120,7 +122,8 @@ impl Isolation {
 
     /// Workers have this file, socket or pipe as the descriptor with this number, which must be 4 or above: those below are the
     /// streams and the lane's. It is open there when the worker's `main` begins, and programs that the worker starts have
-    /// it too. With a number that processes may not have (`RLIMIT_NOFILE` of the host) no worker starts.
+    /// it too. With a number that processes may not have (`RLIMIT_NOFILE` of the host) no worker starts. While one starts, the
+    /// host has a copy under this number, where it is free there.
     ///
     /// ```
     /// use knit_lanes::Isolation;
@@ -166,7 +169,8 @@ impl Isolation {
 
     /// Programs that a worker starts may gain privileges, by set-user-id bits for instance. A worker
     /// gives that up itself, before its first call, and so only programs that call
-    /// [`Tasks::serve_if_worker`](crate::Tasks::serve_if_worker) do.
+    /// [`Tasks::serve_if_worker`](crate::Tasks::serve_if_worker) do. It is given up for the thread that calls that and for
+    /// those that are started from then on: threads that the program had before keep it.
     pub fn allow_new_privileges(self) -> Self {
         Self { new_privileges: true, ..self }
     }
@@ -177,19 +181,20 @@ impl Isolation {
         self
     }
 
-    /// The descriptors that a worker has besides those of its lane.
-    pub(crate) fn descriptors(&self) -> Result<Vec<FdMapping>, StartError> {
+    /// The descriptors that a worker gets: its end of the control channel, where it inherits that, and those of the user's.
+    pub(crate) fn passed(&self, channel: Option<BorrowedFd<'_>>) -> Result<Passed, StartError> {
         let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let passed = self.passed.iter().map(|(number, file)| {
+        let mut files: Vec<_> = channel.map(|channel| (CHANNEL_FD, channel)).into_iter().collect();
+        for (number, file) in &self.passed {
             if u64::from(*number) >= most {
                 let problem =
                     format!("{number}: a process may have those below {most} (RLIMIT_NOFILE)");
                 return Err(StartError::Setting { setting: "descriptor", problem });
             }
-            let copy = file.try_clone().map_err(StartError::system("duplicate a descriptor"))?;
-            Ok(FdMapping { parent_fd: copy, child_fd: (*number).into() })
-        });
-        passed.collect()
+            files.push(((*number).into(), file.as_fd()));
+        }
+        Passed::new(&files)
+            .map_err(|errno| StartError::system("duplicate a descriptor")(errno.into()))
     }
 
     /// Environment, output streams, and what is kept of the host's descriptors, of a process to be started.
@@ -219,9 +224,15 @@ impl Isolation {
     pub(crate) fn restrict(&self, process: Pid) -> Result<(), StartError> {
         for (resource, most) in &self.limits {
             let limit = Rlimit { current: Some(*most), maximum: Some(*most) };
-            prlimit(Some(process), resource.kind(), limit).map_err(|errno| {
-                StartError::system("limit the resources of the worker")(errno.into())
-            })?;
+            match prlimit(Some(process), resource.kind(), limit) {
+                Ok(_) => {}
+                // It has ended, and was reaped by others: that it has ended is what its supervisor finds.
+                Err(Errno::SRCH) => break,
+                Err(errno) => {
+                    let failed = StartError::system("limit the resources of the worker");
+                    return Err(failed(errno.into()));
+                }
+            }
         }
         Ok(())
     }

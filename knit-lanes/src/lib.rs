@@ -110,6 +110,7 @@ mod journal;
 pub mod knitting;
 pub mod named;
 mod parker;
+mod passed;
 mod peer_control;
 mod pool;
 mod process;

@@ -1,10 +1,9 @@
 //! Worker processes: starting, watching, ending.
 
-use crate::buffer::link::CHANNEL_FD;
 use crate::error::StartError;
 use crate::named::Offer;
+use crate::passed;
 use crate::{BOOT_ENV, Boot, Isolation};
-use command_fds::{CommandFdExt, FdMapping};
 use core::fmt;
 use core::time::Duration;
 use knit_proto::{CreatorId, LaneMessage};
@@ -13,13 +12,16 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// How often a start is tried in which some thread of the host closes a descriptor at the wrong moment ([`passed`]).
+const ATTEMPTS: u32 = 8;
 
 /// How a worker's process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,9 @@ impl fmt::Display for WorkerExit {
         }
     }
 }
+
+/// The end of a process of which nobody told how it was.
+const EXIT_LOST: WorkerExit = WorkerExit::Code(-1);
 
 /// The program that workers run.
 #[derive(Clone, Debug)]
@@ -74,35 +79,39 @@ impl Program {
         isolation: &Isolation,
         named: Option<Named<'_>>,
     ) -> Result<Process, StartError> {
-        let segment = segment
-            .try_clone_to_owned()
-            .map_err(StartError::system("duplicate the segment's descriptor"))?;
-        let mut descriptors = isolation.descriptors()?;
-        let (stdin, offer) = match named {
-            Some(Named { directory, creator, message }) => {
-                let offer = Offer::new(directory, creator, message, segment, channel)?;
-                boot = boot.with_socket(offer.path());
-                (Stdio::null(), Some(offer))
-            }
-            None => {
-                descriptors.push(FdMapping { parent_fd: channel, child_fd: CHANNEL_FD });
-                (Stdio::from(segment), None)
-            }
+        let duplicate = || {
+            let copy = segment.try_clone_to_owned();
+            copy.map_err(StartError::system("duplicate the segment's descriptor"))
         };
-        let mut command = Command::new(&self.path);
-        // First: what comes after it is meant for the worker.
-        isolation.apply(&mut command)?;
-        let child = command
-            .args(&self.arguments)
-            .env(BOOT_ENV, boot.to_json()?)
-            .stdin(stdin)
-            .fd_mappings(descriptors)
-            .unwrap_or_else(|_| unreachable!("`Isolation` has each number once, and from 4 on"))
-            .spawn()
-            .map_err(|error| StartError::Spawn {
-                program: self.path.display().to_string(),
-                error: Arc::new(error),
-            })?;
+        let (channel, offer) = match named {
+            Some(Named { directory, creator, message }) => {
+                let offer = Offer::new(directory, creator, message, duplicate()?, channel)?;
+                boot = boot.with_socket(offer.path());
+                (None, Some(offer))
+            }
+            None => (Some(channel), None),
+        };
+        let boot = boot.to_json()?;
+        let spawn = || -> Result<std::io::Result<Child>, StartError> {
+            let stdin = if channel.is_some() { duplicate()?.into() } else { Stdio::null() };
+            let mut command = Command::new(&self.path);
+            // First: what comes after it is meant for the worker.
+            isolation.apply(&mut command)?;
+            command.args(&self.arguments).env(BOOT_ENV, &boot).stdin(stdin);
+            isolation.passed(channel.as_ref().map(AsFd::as_fd))?.give_to(&mut command);
+            Ok(command.spawn())
+        };
+        let mut spawned = spawn()?;
+        for _ in 1..ATTEMPTS {
+            match &spawned {
+                Err(error) if passed::is_moved(error) => spawned = spawn()?,
+                _ => break,
+            }
+        }
+        let child = spawned.map_err(|error| StartError::Spawn {
+            program: self.path.display().to_string(),
+            error: Arc::new(error),
+        })?;
         let mut process = Process::watch(child)?;
         process.offer = offer;
         isolation.restrict(Pid::from_child(&process.child))?;
@@ -153,11 +162,14 @@ impl Process {
                 let (handle, origin) = (Arc::new(handle), Origin::here());
                 Ok(Self { child, handle, origin, offer: None })
             }
+            // It has ended, and was reaped by others, who know how: the host ignores SIGCHLD, or waits for any child.
+            Err(Errno::SRCH) => {
+                let _ = child.wait();
+                Err(StartError::Exited { exit: EXIT_LOST })
+            }
             Err(errno) => {
-                // Without this error the id is still the child's: it is not reaped yet.
-                if errno != Errno::SRCH {
-                    let _ = child.kill();
-                }
+                // The id is still the child's: it is not reaped yet.
+                let _ = child.kill();
                 let _ = child.wait();
                 Err(StartError::system("open a pidfd")(errno.into()))
             }
@@ -209,8 +221,8 @@ impl Process {
                 Some(signal) => WorkerExit::Signal(signal),
                 None => WorkerExit::Code(status.code().unwrap_or_default()),
             },
-            // Somebody else in this process reaped our child: how it ended is lost.
-            Err(_) => WorkerExit::Code(-1),
+            // Somebody else in this process reaped our child.
+            Err(_) => EXIT_LOST,
         })
     }
 }
@@ -264,6 +276,34 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ResourceLimit;
+    use rustix::process::{WaitOptions, waitpid};
+
+    fn ends_at_once() -> Child {
+        Command::new("true").spawn().unwrap()
+    }
+
+    /// As a host that waits for any child, or has the system do that.
+    fn reap(child: Pid) {
+        waitpid(Some(child), WaitOptions::empty()).unwrap();
+    }
+
+    #[test]
+    fn a_child_that_was_reaped_by_others_has_ended_and_nothing_else_is_wrong() {
+        let child = ends_at_once();
+        reap(Pid::from_child(&child));
+        let error = Process::watch(child).map(drop).unwrap_err();
+        assert!(matches!(error, StartError::Exited { exit: EXIT_LOST }), "{error}");
+        assert_eq!(error.to_string(), "the worker exited with status -1 before it was ready");
+
+        // A little later: before its resources are limited.
+        let mut process = Process::watch(ends_at_once()).unwrap();
+        let id = Pid::from_child(&process.child);
+        reap(id);
+        let isolation = Isolation::default().limit(ResourceLimit::OpenFiles, 256);
+        isolation.restrict(id).unwrap();
+        assert_eq!(process.wait(None), Some(EXIT_LOST));
+    }
 
     /// SEG-30.
     #[test]

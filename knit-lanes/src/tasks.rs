@@ -263,6 +263,10 @@ impl Tasks {
     /// Turns this process into a worker when a pool started it as one; never returns then.
     /// Otherwise returns at once. Call it before anything else that has an effect.
     ///
+    /// Call it before the program has another thread, too: what a worker gives up when it begins
+    /// ([`Isolation::allow_new_privileges`](crate::Isolation::allow_new_privileges)) holds for the calling thread and those
+    /// that are started later.
+    ///
     /// The process ends with status 0 when the pool asks it to, with
     /// [`EXIT_BOOT_FAILED`](crate::EXIT_BOOT_FAILED) when it cannot attach to the pool's segment,
     /// and with [`EXIT_VIOLATION`](crate::EXIT_VIOLATION) when the host breaks the protocol; the

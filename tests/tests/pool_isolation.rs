@@ -157,6 +157,24 @@ fn a_descriptor_can_be_passed_under_a_number() {
     });
 }
 
+/// One of so many numbers is that of the pipe through which a process says that its program could not be run.
+#[test]
+fn whatever_number_is_passed_a_program_that_does_not_exist_is_named() {
+    within_deadline(|| {
+        let path = fresh_path("passed");
+        let file = File::create(&path).unwrap();
+        for number in 4..100 {
+            let isolation = Isolation::default().descriptor(number, file.try_clone().unwrap());
+            let builder = Pool::builder().processes(1).command("/nonexistent", [""; 0]);
+            let error = builder.isolation(isolation).start(Tasks::new()).unwrap_err();
+            let named = matches!(error, Error::Start(StartError::Spawn { .. }));
+            assert!(named, "{number}: {error}");
+            assert_eq!(file.metadata().unwrap().len(), 0, "{number}: nobody has written there");
+        }
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
 /// A number that no process of this user may open keeps the pool from starting.
 #[test]
 fn a_descriptor_that_cannot_have_its_number_is_an_error() {

@@ -68,8 +68,8 @@ struct Book {
     link: LinkEnd,
     peer: Peer,
     limit: u32,
-    /// Whether the link looks at its socket.
-    active: bool,
+    /// Whether the link has read anything since it last said so.
+    untold: bool,
     waiting: VecDeque<Packet>,
     held: BTreeMap<u32, Held>,
     closed: bool,
@@ -92,7 +92,7 @@ impl Book {
             link,
             peer: Peer::new(socket),
             limit,
-            active: false,
+            untold: false,
             waiting: VecDeque::new(),
             held: BTreeMap::new(),
             closed: false,
@@ -155,9 +155,8 @@ impl Book {
         });
     }
 
-    /// The link reads all that is there. Whether there was anything.
-    fn read(&mut self) -> Result<bool, ControlFault> {
-        let mut any = false;
+    /// The link reads all that is there.
+    fn read(&mut self) -> Result<(), ControlFault> {
         while self.fault.is_none() && !self.closed {
             let Some(packet) = self.waiting.pop_front() else {
                 self.closed = self.peer.is_closed();
@@ -166,14 +165,14 @@ impl Book {
             match packet {
                 Packet::Nothing => self.closed = true,
                 Packet::Packet(message, paper) => {
-                    any = true;
+                    self.untold = true;
                     let entered = message.and_then(|message| self.enter(message, paper));
                     self.fault = entered.err();
                     self.disposed = self.fault.is_some() && paper.is_some();
                 }
             }
         }
-        self.fault.map_or(Ok(any), Err)
+        self.fault.map_or(Ok(()), Err)
     }
 
     /// LANE-28, LANE-32, as the chapter says it.
@@ -217,17 +216,16 @@ impl Book {
 
     /// A message that names a buffer is taken from the lane.
     fn take(&mut self, number: u32) {
-        self.active = true;
         let reference = SharedBufferRef::whole(number, 4);
         let payload = reference.encode(&Limits::DEFAULT).expect("eight words").into_owned();
         let expected = match self.held.contains_key(&number) {
-            true => Ok(true),
+            true => Ok(()),
             false => self.read(),
         };
         let found = self.link.resolve(&payload);
         let held = match expected {
             Err(fault) => return assert_eq!(found.map(drop), violation(fault)),
-            Ok(_) => self.held.get_mut(&number),
+            Ok(()) => self.held.get_mut(&number),
         };
         let found = found.expect("nothing is wrong");
         let Some(held) = held else { return assert!(found.is_none(), "{number} was not given") };
@@ -241,9 +239,9 @@ impl Book {
     }
 
     fn drain(&mut self) {
-        let expected = if self.active { self.read() } else { Ok(false) };
-        match expected {
-            Ok(any) => assert_eq!(self.link.drain(), Ok(any)),
+        match self.read() {
+            // Also when it was read to find a buffer: the other side may wait for room.
+            Ok(()) => assert_eq!(self.link.drain(), Ok(core::mem::take(&mut self.untold))),
             Err(fault) => assert_eq!(self.link.drain().map(drop), violation(fault)),
         }
     }
@@ -257,7 +255,6 @@ impl Book {
         }
         self.make_room();
         let Some(buffer) = self.ours.get(which / 2 % OURS) else { return };
-        self.active = true;
         let number = number(buffer);
         let found = self.link.give(buffer);
         if self.given.contains_key(&number) {

@@ -36,30 +36,50 @@ thread_local! {
     static ENCODING: Cell<u32> = const { Cell::new(0) };
     /// Whether `KEPT` holds anything.
     static HAS_KEPT: Cell<bool> = const { Cell::new(false) };
-    /// What values of this thread have named since its first encoding scope began.
+    /// What values of this thread have named since its first encoding scope began, in scopes that have not ended.
     static KEPT: RefCell<Vec<Arc<Object>>> = const { RefCell::new(Vec::new()) };
     /// The buffer of the payload that this thread is decoding.
     static RECEIVED: RefCell<Option<Box<Buffer>>> = const { RefCell::new(None) };
 }
 
-/// Ends a scope, also when it unwinds. What was kept lives until the outermost scope ends.
-struct Encoding;
+/// Ends a scope, also when it unwinds: what was kept in it is forgotten, not what was kept before.
+struct Encoding {
+    /// How many buffers were kept when it began.
+    before: usize,
+}
+
+impl Encoding {
+    #[inline]
+    fn begin() -> Self {
+        ENCODING.set(ENCODING.get() + 1);
+        Self { before: if HAS_KEPT.get() { count_kept() } else { 0 } }
+    }
+}
 
 impl Drop for Encoding {
     #[inline]
     fn drop(&mut self) {
         ENCODING.set(ENCODING.get() - 1);
-        if HAS_KEPT.get() && ENCODING.get() == 0 {
-            forget_kept();
+        if HAS_KEPT.get() {
+            forget_kept(self.before);
         }
     }
 }
 
 #[cold]
-fn forget_kept() {
-    HAS_KEPT.set(false);
-    // Dropped outside of the borrow: the last handle of a buffer may be among them.
-    drop(KEPT.take());
+fn count_kept() -> usize {
+    KEPT.with_borrow(Vec::len)
+}
+
+#[cold]
+fn forget_kept(before: usize) {
+    let forgotten = KEPT.with_borrow_mut(|kept| {
+        HAS_KEPT.set(before > 0);
+        // Whole where it can be: the memory of the list is not kept for the next scope.
+        if before == 0 { core::mem::take(kept) } else { kept.split_off(before) }
+    });
+    // Outside of the borrow: the last handle of a buffer may be among them.
+    drop(forgotten);
 }
 
 /// Encodes a value. The buffer that it names comes along.
@@ -67,8 +87,7 @@ fn forget_kept() {
 pub(crate) fn encoding<E>(
     encode: impl FnOnce() -> Result<Payload<'static>, E>,
 ) -> Result<Parcel, E> {
-    ENCODING.set(ENCODING.get() + 1);
-    let scope = Encoding;
+    let scope = Encoding::begin();
     let payload = encode()?;
     let buffer = if HAS_KEPT.get() { kept(&payload) } else { None };
     drop(scope);

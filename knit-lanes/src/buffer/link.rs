@@ -23,7 +23,7 @@ pub(crate) use super::socket::CHANNEL_FD;
 pub(crate) struct Link {
     socket: Socket,
     limit: u32,
-    /// 1 once any buffer has been given either way: before that nobody looks at the socket.
+    /// 1 once any buffer has been given either way, as far as this side knows: before that it looks at the socket only when it is about to sleep.
     active: AtomicU32,
     /// 1 when a buffer that was given may have lost its last handle unnoticed.
     stale: AtomicU32,
@@ -36,6 +36,8 @@ struct State {
     held: HashMap<u32, Held>,
     /// How many of `held` the other side has dropped.
     dropped: u32,
+    /// Whether anything was read that `drain` has not told of.
+    untold: bool,
     closed: bool,
     fault: Option<ControlFault>,
 }
@@ -68,6 +70,16 @@ pub enum GiveError {
     /// The other side has closed the control channel.
     #[error("the worker has closed its control channel")]
     Closed,
+    /// The system takes no descriptor that is on its way to the other side. The descriptors that a user has on their way, to all processes,
+    /// are limited to `RLIMIT_NOFILE` (`ETOOMANYREFS`), and the memory for messages is.
+    #[error(
+        "the system does not take the shared buffer's descriptor to the worker: {}",
+        std::io::Error::from_raw_os_error(*.code)
+    )]
+    System {
+        /// Number of the error (`errno`).
+        code: i32,
+    },
     /// It has as many buffers as it may have.
     #[error("the worker has {limit} shared buffers already, which is the limit")]
     TooMany {
@@ -126,6 +138,11 @@ impl Link {
         self.active.store(1, Ordering::Relaxed);
         self.sweep(&mut state);
         let full = state.given.len() >= self.limit as usize;
+        if full || state.given.get(number).is_some_and(|given| given.object.strong_count() == 0) {
+            // Whoever drops the last handle of one of them may have yet to say so, and then wakes nobody.
+            self.tell_dropped(&mut state);
+        }
+        let full = state.given.len() >= self.limit as usize;
         match state.given.entry(*number) {
             Entry::Occupied(given) => match given.get().object.upgrade() {
                 Some(known) if Arc::ptr_eq(&known, object) => return Ok(true),
@@ -148,6 +165,10 @@ impl Link {
                     Ok(()) => {}
                     Err(SendFault::Full) => return Ok(false),
                     Err(SendFault::Closed) => return Err(GiveError::Closed),
+                    // Nobody would say when it is worth another try.
+                    Err(SendFault::Refused(errno)) => {
+                        return Err(GiveError::System { code: errno.raw_os_error() });
+                    }
                 }
                 place.insert(Given { object: Arc::downgrade(object), uses: 0 });
             }
@@ -202,21 +223,26 @@ impl Link {
         Ok(Some(object))
     }
 
-    /// Reads what the other side has sent, if buffers have ever crossed. Returns whether there was
-    /// anything: the other side may wait for room.
+    /// Whether buffers have ever crossed, as far as this side knows.
     #[inline]
-    pub(crate) fn drain(&self) -> Result<bool, ProtocolViolation> {
+    pub(crate) fn is_active(&self) -> bool {
         // Relaxed: whoever needs a message finds it with `resolve`.
-        if self.active.load(Ordering::Relaxed) == 0 {
-            return Ok(false);
-        }
-        let mut state = self.lock();
-        self.sweep(&mut state);
-        self.drain_locked(&mut state).map_err(violation)
+        self.active.load(Ordering::Relaxed) != 0
     }
 
-    fn drain_locked(&self, state: &mut State) -> Result<bool, ControlFault> {
-        let mut any = false;
+    /// Reads what the other side has sent. Returns whether there was anything since it last returned that: the other
+    /// side may wait for room.
+    ///
+    /// To be called before this side sleeps, also where no buffer has crossed: the other side may have filled the channel with buffers
+    /// whose messages it could not publish.
+    pub(crate) fn drain(&self) -> Result<bool, ProtocolViolation> {
+        let mut state = self.lock();
+        self.sweep(&mut state);
+        self.drain_locked(&mut state).map_err(violation)?;
+        Ok(core::mem::take(&mut state.untold))
+    }
+
+    fn drain_locked(&self, state: &mut State) -> Result<(), ControlFault> {
         for _ in 0..MESSAGES_PER_DRAIN {
             if let Some(fault) = state.fault {
                 return Err(fault);
@@ -233,12 +259,12 @@ impl Link {
                 Ok(Received::Message(message, file)) => state.take(message, file, self.limit),
                 Err(fault) => Err(fault),
             };
-            any = true;
+            state.untold = true;
             if let Err(fault) = taken {
                 state.fault = Some(fault);
             }
         }
-        state.fault.map_or(Ok(any), Err)
+        state.fault.map_or(Ok(()), Err)
     }
 
     /// The last handle of a buffer that was given to the other side is gone. Tells it at once when nobody
@@ -254,12 +280,16 @@ impl Link {
         }
     }
 
-    /// Says which of the given buffers this side has no handle of any more. LANE-29.
+    /// Says which of the given buffers this side has no handle of any more, if there may be any. LANE-29.
     fn sweep(&self, state: &mut State) {
         // Acquire: pairs with the release store in `object_dropped`.
         if self.stale.swap(0, Ordering::Acquire) == 0 {
             return;
         }
+        self.tell_dropped(state);
+    }
+
+    fn tell_dropped(&self, state: &mut State) {
         let mut left = false;
         state.given.retain(|number, given| {
             if left || given.object.strong_count() > 0 {
@@ -269,7 +299,8 @@ impl Link {
             match self.socket.send(message, &[]) {
                 Ok(()) => false,
                 Err(SendFault::Closed) => false,
-                Err(SendFault::Full) => {
+                // The next look tries again.
+                Err(SendFault::Full | SendFault::Refused(_)) => {
                     left = true;
                     true
                 }

@@ -40,8 +40,10 @@ impl From<OwnedFd> for Socket {
 pub(super) enum SendFault {
     /// The other side has to read first.
     Full,
-    /// The other side has no channel any more, or the system refuses.
+    /// The other side has no channel any more.
     Closed,
+    /// The system refuses, whether the other side reads or not.
+    Refused(Errno),
 }
 
 /// What a look at the socket found.
@@ -102,18 +104,16 @@ impl Socket {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(files)) {
-            return Err(SendFault::Closed);
+            return Err(SendFault::Refused(Errno::NOBUFS));
         }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         loop {
             return match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags) {
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
-                // The last one counts the descriptors of this user that are on their way.
-                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::TOOMANYREFS) => {
-                    Err(SendFault::Full)
-                }
-                Err(_) => Err(SendFault::Closed),
+                Err(Errno::AGAIN) => Err(SendFault::Full),
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Err(SendFault::Closed),
+                Err(errno) => Err(SendFault::Refused(errno)),
             };
         }
     }

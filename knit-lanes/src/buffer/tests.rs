@@ -125,6 +125,35 @@ fn a_parcel_keeps_the_buffer_that_its_payload_names() {
     assert!(four.upgrade().is_none());
 }
 
+/// As in a task that makes calls of its own: what those have sent is not kept until the task ends.
+#[test]
+fn a_scope_inside_another_one_keeps_nothing_beyond_its_end() {
+    let result = buffer(4);
+    let sent = std::cell::Cell::new(Weak::new());
+    let parcel = context::encoding(|| -> Result<_, EncodeError> {
+        let payload = result.clone().encode_owned(&limits())?;
+        for _ in 0..3 {
+            let argument = buffer(8);
+            sent.set(Arc::downgrade(&argument.object));
+            let parcel = context::encoding(|| argument.clone().encode_owned(&limits()))?;
+            assert!(Arc::ptr_eq(&parcel.buffer.unwrap().object, &argument.object));
+            drop(argument);
+            assert!(sent.take().upgrade().is_none(), "nobody has a handle");
+        }
+        let failed: Result<_, EncodeError> = context::encoding(|| {
+            let argument = buffer(8);
+            sent.set(Arc::downgrade(&argument.object));
+            argument.encode_owned(&limits())?;
+            Err(EncodeError::Json { reason: String::new() })
+        });
+        assert!(failed.is_err() && sent.take().upgrade().is_none());
+        Ok(payload)
+    });
+    let parcel = parcel.unwrap();
+    assert!(Arc::ptr_eq(&parcel.buffer.unwrap().object, &result.object), "it was kept before");
+    assert_eq!(Arc::strong_count(&result.object), 1);
+}
+
 #[test]
 fn texts_and_json_come_back_from_any_byte() {
     let buffer = buffer(200);

@@ -13,5 +13,5 @@ mod take;
 
 pub(crate) use name::Name;
 pub(crate) use offer::Offer;
-pub use stale::{stale, sweep};
+pub use stale::{Swept, stale, sweep};
 pub(crate) use take::{TakeError, end_with_host, take};

@@ -36,23 +36,33 @@ pub fn stale(directory: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Removes what hosts that were killed have left in this directory: the paths of [`stale`]. Returns those that it has removed. May run at any time, beside
-/// hosts at work and beside others that sweep.
+/// What became of the names that a [`sweep`] has found stale.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Those that it has removed, in order.
+    pub removed: Vec<PathBuf>,
+    /// Those that are still there, in order, and why.
+    pub left: Vec<(PathBuf, io::Error)>,
+}
+
+/// Removes what hosts that were killed have left in this directory: the paths of [`stale`]. One that cannot be removed keeps none of the others. May
+/// run at any time, beside hosts at work and beside others that sweep: what those have removed is in neither list.
 ///
 /// # Errors
 ///
-/// The directory cannot be read, or a name in it cannot be removed.
-pub fn sweep(directory: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
-    let mut removed = Vec::new();
+/// The directory cannot be read. Nothing was removed.
+pub fn sweep(directory: impl AsRef<Path>) -> io::Result<Swept> {
+    let mut swept = Swept::default();
     // A name is never given out again: what is removed is what was looked at.
     for path in stale(directory)? {
         match std::fs::remove_file(&path) {
-            Ok(()) => removed.push(path),
+            Ok(()) => swept.removed.push(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => swept.left.push((path, error)),
         }
     }
-    Ok(removed)
+    Ok(swept)
 }
 
 fn is_stale(entry: &DirEntry, world: u64, user: u32) -> bool {

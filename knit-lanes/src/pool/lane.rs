@@ -522,7 +522,7 @@ impl Core {
                 }
             }
         }
-        if poll.thorough { self.drain(lane, shared, &mut poll.wakes) | progress } else { progress }
+        (poll.thorough && self.drain(lane, shared, !progress, &mut poll.wakes)) | progress
     }
 
     #[cold]

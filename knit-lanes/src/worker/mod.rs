@@ -166,19 +166,24 @@ impl<'t> Worker<'t> {
             }
             let (lane, link) = (&mut self.lane, self.link.as_ref());
             let (running, aborts, end) = (&self.running, &*self.aborts, self.end.as_deref());
-            let mut drained = Ok(false);
+            let mut drained = None;
             events::parks();
             // An error ends the sleep and is returned by the next look.
             let woken = self.waiter.park(&self.bell, None, || {
-                drained = link.map_or(Ok(false), |link| link.drain());
-                drained != Ok(false)
-                    || !matches!(lane.host_state(), Ok(LaneState::Open))
+                let awake = !matches!(lane.host_state(), Ok(LaneState::Open))
                     || running.wants_attention(aborts)
                     || end.is_some_and(ThreadEnd::is_abandoned)
-                    || (running.has_room() && !matches!(lane.is_pending(), Ok(false)))
+                    || (running.has_room() && !matches!(lane.is_pending(), Ok(false)));
+                awake || {
+                    // Last: it is a system call, and there is time for it now.
+                    let found = link.map_or(Ok(false), |link| link.drain());
+                    *drained.insert(found) != Ok(false)
+                }
             });
             events::has_slept(woken);
-            self.after_look(drained?);
+            if let Some(drained) = drained {
+                self.after_look(drained?);
+            }
             self.spin.slept();
         }
         // The host closes only when no call is in flight, or when it gives those up.

@@ -91,8 +91,9 @@ impl WorkerThread {
         let end = Arc::new(ThreadEnd::default());
         let last = Last { end: Arc::clone(&end), status: EXIT_PANICKED, origin: Origin::here() };
         let run = move || {
-            // Whole, so that it is dropped last.
+            // Whole, and before the others: what is dropped last tells the pool that the thread has nothing of its lane any more.
             let mut last = last;
+            let (memory, tasks) = (memory, tasks);
             IS_WORKER.set(true);
             last.status = serve(&memory, boot, channel, &tasks, &last.end);
         };

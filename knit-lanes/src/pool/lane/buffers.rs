@@ -12,10 +12,19 @@ use knit_ring::{Doorbell, FutexBell};
 use std::sync::Arc;
 
 impl Core {
-    /// Reads the control channel, where buffers have crossed it. Returns whether the phase changed.
+    /// Reads the control channel, where buffers have crossed it or when this side is `idle`: it may be about to sleep. Returns whether the phase changed.
     #[cold]
-    pub(super) fn drain(&mut self, lane: usize, shared: &Shared, wakes: &mut Wakes) -> bool {
+    pub(super) fn drain(
+        &mut self,
+        lane: usize,
+        shared: &Shared,
+        idle: bool,
+        wakes: &mut Wakes,
+    ) -> bool {
         let (Phase::Open(host), Some(link)) = (&mut self.phase, &self.link) else { return false };
+        if !idle && !link.is_active() {
+            return false;
+        }
         match link.drain() {
             Ok(any) => {
                 // The worker may wait for room in the channel.
@@ -65,7 +74,7 @@ impl Core {
             FutexBell.wake(host.bell());
             self.counts.woke(lane);
         }
-        self.drain(lane, shared, wakes);
+        self.drain(lane, shared, true, wakes);
         Offered::Declined
     }
 }
