@@ -61,8 +61,8 @@ impl Features {
         (Self::WRITE_SPLIT, "write split"),
         (Self::MANY_SLOTS, "many slots"),
         (Self::IN_PLACE_REPLIES, "in-place replies"),
-        (Self::WITHDRAW, "withdraw"),
         (Self::DEADLINES, "deadlines"),
+        (Self::WITHDRAW, "withdraw"),
     ];
 
     /// The features whose bits are set in `bits`, known or not.
