@@ -12,8 +12,7 @@
 //!
 //! | bytes | x86-64 | elsewhere, and in Miri |
 //! | ---: | --- | --- |
-//! | below 16 | words | words |
-//! | below 64 | two moves of 16 or 32 bytes that may overlap | words |
+//! | up to 64 | words | words |
 //! | below 2 KiB, or 8 KiB with AVX | moves of 64 bytes, the last one may overlap | words |
 //! | more | string instruction | words |
 //!
@@ -27,8 +26,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use super::wide::wide_copy;
 
-/// From this many bytes on one move beats the word loop.
-const WIDE_COPY_FROM: usize = 16;
+/// From this many bytes on moves beat the word loop. Up to a cache line that has to come from another core, words do: a call with 64 bytes
+/// there and back took 1.00 times as long with them as between ends that copy by `memcpy`, 1.15 times with moves of 16 bytes and
+/// 1.3 times with wider ones (`ring_bars`, `call/64B/hostile_safe`; the machine of `ARCHITECTURE.md`'s bars).
+const WIDE_COPY_FROM: usize = 65;
 
 /// How the bytes of [`Mapped`](super::Mapped) memory are copied: [`Snapshot`] or [`Plain`].
 pub trait Copying: private::Copying {}
@@ -87,7 +88,7 @@ impl private::Copying for Snapshot {
     #[inline]
     unsafe fn snapshot(from: *mut u8, into: &mut [u8]) {
         if into.len() >= WIDE_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
-            // SAFETY: `wide_copy` requires 16 bytes or more, as just compared; readable source
+            // SAFETY: `wide_copy` requires 64 bytes or more, as just compared; readable source
             // bytes: C1; writable destination bytes: `into` is a live exclusive slice of that
             // length; no overlap: `into` is private memory, which C2 keeps apart from the shared
             // bytes. The peer may write the source meanwhile: see SECURITY.md, "Memory that another
@@ -113,7 +114,7 @@ impl private::Copying for Snapshot {
     unsafe fn to_vec(from: *mut u8, len: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(len);
         if len >= WIDE_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
-            // SAFETY: `wide_copy` requires 16 bytes or more, as just compared; readable source bytes: C1; writable
+            // SAFETY: `wide_copy` requires 64 bytes or more, as just compared; readable source bytes: C1; writable
             // destination bytes, which need not be initialised: the vector has room for `len`; no overlap: C2. The
             // peer may write the source meanwhile: see SECURITY.md, point 3.
             unsafe { wide_copy(from, bytes.as_mut_ptr(), len) };
@@ -135,8 +136,8 @@ impl private::Copying for Snapshot {
         if from.len() >= WIDE_COPY_FROM && cfg!(all(target_arch = "x86_64", not(miri))) {
             at = from.len() & !3;
             tail = &from[at..];
-            // SAFETY: `wide_copy` requires 16 bytes or more: rounding down to a multiple of 4 leaves
-            // 16; readable source bytes: `from` is a live slice; writable destination bytes: C1; no
+            // SAFETY: `wide_copy` requires 64 bytes or more: rounding down to a multiple of 4 leaves
+            // 64; readable source bytes: `from` is a live slice; writable destination bytes: C1; no
             // overlap: C2 keeps private memory apart from the shared bytes. The peer may access the
             // destination meanwhile: SECURITY.md, point 3.
             unsafe { wide_copy(from.as_ptr(), into, at) };

@@ -13,36 +13,17 @@ const STRING_COPY_FROM: [usize; 2] = [8 << 10, 2 << 10];
 /// From this many bytes on the wider registers are worth the instruction that leaves them behind.
 const AVX_FROM: usize = 256;
 
-/// Copies `len` bytes, 16 or more, unseen by the compiler.
+/// Copies `len` bytes, 64 or more, unseen by the compiler.
 ///
 /// # Safety
 ///
-/// W1. `len` is 16 or more.
+/// W1. `len` is 64 or more.
 /// W2. `len` bytes are readable from `from` on and writable from `into` on, and the two do not
 ///     overlap.
-#[inline(always)]
+#[inline]
 pub(super) unsafe fn wide_copy(from: *const u8, into: *mut u8, len: usize) {
-    if len <= 32 {
-        // SAFETY: W2 covers the first 16 bytes, of 16 or more (W1).
-        unsafe { move_16(from, into, 0) };
-        // SAFETY: W2 covers the last 16 bytes.
-        unsafe { move_16(from, into, len - 16) };
-    } else if len <= 64 {
-        // SAFETY: W2 covers the first 32 bytes, of more than 32.
-        unsafe { move_32(from, into, 0) };
-        // SAFETY: W2 covers the last 32 bytes.
-        unsafe { move_32(from, into, len - 32) };
-    } else {
-        // SAFETY: `len` is more than 64; W2 as given.
-        unsafe { long_copy(from, into, len) };
-    }
-}
-
-/// # Safety
-///
-/// `len` is more than 64; W2 of [`wide_copy`].
-unsafe fn long_copy(from: *const u8, into: *mut u8, len: usize) {
     let [avx_until, sse_until] = STRING_COPY_FROM;
+    // W1.
     let last = len - 64;
     let mut at = 0;
     if len >= sse_until && (len >= avx_until || !has_avx()) {
@@ -114,18 +95,6 @@ macro_rules! moves {
     };
 }
 
-moves!(
-    move_16,
-    "movdqu xmm0, [{from} + {at}]"
-    "movdqu [{into} + {at}], xmm0"
-);
-moves!(
-    move_32,
-    "movdqu xmm0, [{from} + {at}]"
-    "movdqu xmm1, [{from} + {at} + 16]"
-    "movdqu [{into} + {at}], xmm0"
-    "movdqu [{into} + {at} + 16], xmm1"
-);
 moves!(
     move_64,
     "movdqu xmm0, [{from} + {at}]"
