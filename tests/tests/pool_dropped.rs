@@ -1,18 +1,21 @@
-//! A waker that has the last handle of its pool: it drops it on whatever thread it is run. Alone in its process: it looks for threads.
+//! Wakers and tasks that have the last handle of their pool: they drop it on whatever thread they are run. Alone in this process, one
+//! at a time: they look for threads.
 
 mod pool_support;
 
 use core::pin::Pin;
 use core::task::{Context, Waker};
-use knit_lanes::{Call, Pool};
+use knit_lanes::{Call, Inline, Pool, Position, Tasks};
 use pool_support::gate::Gate;
 use pool_support::process::kill;
 use pool_support::worker::{Remote, only_worker, pool};
 use pool_support::{until, within_deadline};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 use std::time::Duration;
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// What becomes of the pool when the waker runs.
 type End = fn(Pool);
@@ -41,6 +44,13 @@ fn own(pool: Pool, call: &mut Call<u32>, end: End) -> std::sync::mpsc::Receiver<
     tells
 }
 
+/// Ends a pool that has this call under way, and perhaps another one. The thread that calls this cannot wait for itself.
+fn shut_down(pool: Pool) {
+    if let Err(error) = pool.shutdown(Duration::from_secs(600)) {
+        assert_eq!((error.calls, error.forked), (1, false));
+    }
+}
+
 fn until_no_thread_is_left() {
     let is_ours = |thread: std::fs::DirEntry| {
         let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
@@ -64,13 +74,8 @@ fn busy() -> (Pool, Remote, Gate, Call<u32>, pool_support::gate::Held, Call<f64>
 #[test]
 fn a_waker_may_end_its_pool_on_a_thread_of_the_pool() {
     within_deadline(|| {
-        let shut_down: End = |pool| {
-            // This thread cannot wait for itself. The call behind may have ended too.
-            if let Err(error) = pool.shutdown(Duration::from_secs(600)) {
-                assert_eq!((error.calls, error.forked), (1, false));
-            }
-        };
-        for end in [drop, shut_down] {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        for end in [drop as End, shut_down] {
             // The driver reads the answer.
             let (pool, _, _gate, mut first, held, behind) = busy();
             let ran_on = own(pool, &mut first, end);
@@ -90,5 +95,36 @@ fn a_waker_may_end_its_pool_on_a_thread_of_the_pool() {
         assert!(first.wait().is_err());
         assert_eq!(behind.wait().unwrap(), 9.0);
         until_no_thread_is_left();
+    });
+}
+
+#[test]
+fn a_task_may_end_its_pool_in_a_thread_that_runs_it() {
+    within_deadline(|| {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let inline = Inline { position: Position::First, batch: 1, threshold: 0 };
+        for (end, here) in
+            [(drop as End, false), (shut_down, false), (drop, true), (shut_down, true)]
+        {
+            let slot = Arc::new(Mutex::new(None::<Pool>));
+            let taken = Arc::clone(&slot);
+            let mut tasks = Tasks::new();
+            let end = tasks.add("end", move |n: f64| {
+                let pool = taken.lock().unwrap().take().expect("called once");
+                end(pool);
+                n
+            });
+            // To wait for a drained pool in its own task would take all of this.
+            let builder = Pool::builder().threads(1).drain_timeout(Duration::from_secs(600));
+            let builder = if here { builder.inline(inline) } else { builder };
+            let pool = builder.start(tasks).unwrap();
+            // It waits for the lock until the pool is in its place, whoever runs it.
+            let mut place = slot.lock().unwrap();
+            let call = pool.call(end, 7.0);
+            *place = Some(pool);
+            drop(place);
+            assert_eq!(call.wait().unwrap(), 7.0);
+            until_no_thread_is_left();
+        }
     });
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod clauses;
+mod disk;
 mod fuzz;
 mod generate;
 mod layout;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::{fuzz, tree};
+use crate::{disk, fuzz, tree};
 
 /// One command, and what it is for.
 struct Step {
@@ -200,6 +200,9 @@ impl Outcome {
 
 /// Runs every step, in order, to the end; fails when one of them failed.
 pub(crate) fn test() -> ExitCode {
+    if !disk::report() {
+        return ExitCode::FAILURE;
+    }
     let mut report = Vec::new();
     for (number, step) in STEPS.iter().enumerate() {
         println!("\n[{}/{}] {}: {}", number + 1, STEPS.len(), step.purpose, step.command_line());
@@ -207,6 +210,7 @@ pub(crate) fn test() -> ExitCode {
         report.push((step, step.run(), since.elapsed()));
     }
     print_report(&report);
+    disk::report();
     let failed = report.iter().any(|(_, outcome, _)| *outcome == Outcome::Failed);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -1,6 +1,7 @@
 //! The host's side: a socket with a name, and what is handed to the first that connects.
 
 use super::Name;
+use crate::debug::say;
 use crate::error::StartError;
 use knit_proto::{CreatorId, LaneMessage};
 use knit_ring::Origin;
@@ -13,6 +14,7 @@ use rustix::net::{
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use tracing::field::display;
 
 /// Connections that may wait: more than one only where others of this user meddle.
 const BACKLOG: i32 = 8;
@@ -84,8 +86,10 @@ impl Offer {
             Ok(connection) => connection,
             // Whoever it was has thought better of it.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return false,
-            // Without descriptors, say. The worker finds its connection closed, and ends.
-            Err(_) => return true,
+            Err(errno) => {
+                not_handed_over(errno);
+                return true;
+            }
         };
         // Before the worker can go on: once it is ready, no end of this process leaves a name behind.
         self.remove();
@@ -95,9 +99,10 @@ impl Offer {
         let files = [self.segment.as_fd(), self.channel.as_fd()];
         if control.push(SendAncillaryMessage::ScmRights(&files)) {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            // A new connection has room for one packet. Whoever has closed it already ends, or was not the worker: that finds
-            // no socket then, and is replaced.
-            let _ = sendmsg(&connection, &[IoSlice::new(&bytes)], &mut control, flags);
+            // A new connection has room for one packet. Whoever has closed it already was not the worker, or ends.
+            if let Err(errno) = sendmsg(&connection, &[IoSlice::new(&bytes)], &mut control, flags) {
+                not_handed_over(errno);
+            }
         }
         true
     }
@@ -106,6 +111,11 @@ impl Offer {
         // Somebody may have removed it.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// The worker finds its connection closed or no socket, and ends; the lane gets another one.
+fn not_handed_over(errno: Errno) {
+    say!(WARN, LIFECYCLE, "a lane was not handed over to its worker", error = display(errno));
 }
 
 impl Drop for Offer {

@@ -64,8 +64,8 @@ pub(super) struct InlineLane {
 const PATIENCE: u32 = 10;
 
 thread_local! {
-    /// Whether this thread runs an inline call: another one would be run on top of it, without end.
-    static RUNS: Cell<bool> = const { Cell::new(false) };
+    /// The pool of the inline call that this thread runs, or null. Another one would be run on top of it, without end.
+    static RUNS: Cell<*const Shared> = const { Cell::new(core::ptr::null()) };
 }
 
 impl InlineLane {
@@ -90,7 +90,7 @@ impl InlineLane {
             .sum();
         with_workers >= self.settings.threshold
             && (busy || self.settings.position == Position::First)
-            && !RUNS.get()
+            && RUNS.get().is_null()
     }
 
     /// Takes a call; gives it back when there is no room.
@@ -138,7 +138,7 @@ impl InlineLane {
     #[cold]
     pub(super) fn run(&self, shared: &Shared) -> bool {
         for _ in 0..self.settings.batch.max(1) {
-            if RUNS.get() {
+            if !RUNS.get().is_null() {
                 return false;
             }
             let Some(call) = self.lock().pop_front() else { return false };
@@ -214,6 +214,11 @@ impl Shared {
         self.flush_inline();
     }
 
+    /// Whether this thread is in a task of the pool: as a worker of it, or for its inline lane.
+    pub(super) fn runs_here(&self) -> bool {
+        crate::worker::serves_here(&self.tasks) || core::ptr::eq(RUNS.get(), self)
+    }
+
     /// Whether the inline lane has calls that no thread has begun.
     pub(super) fn has_inline(&self) -> bool {
         self.inline.as_ref().is_some_and(InlineLane::has_calls)
@@ -234,10 +239,10 @@ fn run_one(
     struct Runs;
     impl Drop for Runs {
         fn drop(&mut self) {
-            RUNS.set(false);
+            RUNS.set(core::ptr::null());
         }
     }
-    RUNS.set(true);
+    RUNS.set(shared);
     let _runs = Runs;
     let context = TaskContext::of_caller(shared.lanes.len(), state);
     let run = || shared.tasks.run_own(&context, function, parcel.payload, &shared.limits);

@@ -76,7 +76,7 @@ use std::time::Instant;
 ///
 /// Dropping the pool waits for the calls in flight and
 /// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind. A waker that drops it on a
-/// thread of the pool does not wait: another thread does that.
+/// thread of the pool, and a task that drops it in a worker thread or [inline](Builder::inline), does not wait: another thread does that.
 pub struct Pool {
     shared: Arc<Shared>,
     /// Until it is closed.
@@ -260,8 +260,8 @@ impl Pool {
 
 impl Pool {
     /// Does what dropping the pool does, with another time than [`Builder::drain_timeout`]: waits until the calls under way have ended,
-    /// at most for `timeout`, then ends the workers. In a waker that runs on a thread of the pool it does not wait: another
-    /// thread closes the pool, and the calls under way count as not ended.
+    /// at most for `timeout`, then ends the workers. In a waker that runs on a thread of the pool, and in a task that a thread of this
+    /// process runs for the pool, it does not wait: another thread closes the pool, and the calls under way count as not ended.
     ///
     /// # Errors
     ///
@@ -278,9 +278,10 @@ impl Pool {
         }
     }
 
-    /// As [`Self::close`], from any thread: one of the pool's own, which runs a waker, cannot wait for itself.
+    /// As [`Self::close`], from any thread: one of the pool's own, which runs a waker, and one that runs a task of the pool cannot
+    /// wait for themselves.
     fn close_from_here(&mut self) -> usize {
-        if !self.threads.as_ref().is_some_and(Threads::has_this_one) {
+        if !self.threads.as_ref().is_some_and(Threads::has_this_one) && !self.shared.runs_here() {
             return self.close();
         }
         let unfinished = self.shared.unfinished();

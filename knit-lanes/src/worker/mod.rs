@@ -9,7 +9,7 @@ mod thread;
 pub(crate) use events::imports;
 pub(crate) use process::serve;
 pub(crate) use running::{Running, block_on};
-pub(crate) use thread::{ThreadEnd, WorkerThread, is_worker_thread};
+pub(crate) use thread::{ThreadEnd, WorkerThread, is_worker_thread, serves_here};
 
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::buffer::link::Link;

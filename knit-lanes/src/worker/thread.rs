@@ -16,12 +16,18 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 thread_local! {
-    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+    /// The tasks that this thread serves, which are its pool's alone; null in a thread that is no worker.
+    static SERVES: Cell<*const Tasks> = const { Cell::new(core::ptr::null()) };
 }
 
 /// Whether the calling thread is a worker of a pool.
 pub(crate) fn is_worker_thread() -> bool {
-    IS_WORKER.get()
+    !SERVES.get().is_null()
+}
+
+/// Whether the calling thread is a worker of the pool that has these tasks.
+pub(crate) fn serves_here(tasks: &Arc<Tasks>) -> bool {
+    core::ptr::eq(SERVES.get(), Arc::as_ptr(tasks))
 }
 
 /// Exit status of a thread that panicked outside of any task, as a process would have it.
@@ -94,7 +100,7 @@ impl WorkerThread {
             // Whole, and before the others: what is dropped last tells the pool that the thread has nothing of its lane any more.
             let mut last = last;
             let (memory, tasks) = (memory, tasks);
-            IS_WORKER.set(true);
+            SERVES.set(Arc::as_ptr(&tasks));
             last.status = serve(&memory, boot, channel, &tasks, &last.end);
         };
         let handle = std::thread::Builder::new()
