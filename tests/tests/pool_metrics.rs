@@ -215,6 +215,7 @@ fn snapshots_only_grow_and_always_fit_while_threads_call_and_workers_die() {
                 .map(|thread| {
                     let pool = &pool;
                     scope.spawn(move || {
+                        let mut killed = Vec::new();
                         for n in 0..600_u32 {
                             let call = pool.call(remote.bytes, vec![7; (n % 3 * 700) as usize]);
                             match n % 5 {
@@ -224,9 +225,12 @@ fn snapshots_only_grow_and_always_fit_while_threads_call_and_workers_die() {
                             }
                             if thread == 0
                                 && n % 200 == 100
-                                && let Some(worker) = pool.worker_ids().first()
+                                // Those may still be listed, and are gone.
+                                && let Some(worker) =
+                                    pool.worker_ids().into_iter().find(|worker| !killed.contains(worker))
                             {
-                                kill(*worker);
+                                kill(worker);
+                                killed.push(worker);
                             }
                         }
                     })

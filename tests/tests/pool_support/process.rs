@@ -1,6 +1,7 @@
 //! Processes and threads, as `/proc` shows them.
 
 use super::until;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::fs;
 
@@ -47,6 +48,15 @@ pub fn signal(pid: u32, signal: Signal) {
 /// Ends a worker as the kernel does when memory runs out.
 pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);
+}
+
+/// As [`kill`], of a worker that may have ended and been reaped by now.
+pub fn kill_if_there(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("the id of a process");
+    match rustix::process::kill_process(pid, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => panic!("{pid:?}: {error}"),
+    }
 }
 
 /// Name under which `/proc` has the calling thread.
