@@ -36,7 +36,8 @@ impl Passed {
         for (number, file) in files.iter().rev() {
             let copy = match fcntl_dupfd_cloexec(file, *number) {
                 // None is free from this number on, so that it is not either.
-                Err(Errno::MFILE) => fcntl_dupfd_cloexec(file, 0)?,
+                // Not a standard stream's: those are put in their places first.
+                Err(Errno::MFILE) => fcntl_dupfd_cloexec(file, 3)?,
                 copy => copy?,
             };
             mappings.push(FdMapping { parent_fd: copy, child_fd: *number });

@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Program {
             isolation.apply(&mut command)?;
             command.args(&self.arguments).env(BOOT_ENV, &boot).stdin(stdin);
             isolation.passed(channel.as_ref().map(AsFd::as_fd))?.give_to(&mut command);
-            Ok(command.spawn())
+            Ok(run(&mut command))
         };
         let mut spawned = spawn()?;
         for _ in 1..ATTEMPTS {
@@ -236,6 +237,15 @@ impl Drop for Process {
         self.killer().kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a program. Where it cannot be run and others have reaped the child that was to become it (this process ignores `SIGCHLD`, or
+/// waits for any child), the standard library panics: a supervisor that unwinds would leave its lane without an owner.
+fn run(command: &mut Command) -> std::io::Result<Child> {
+    let lost =
+        "it cannot be run, and why is lost: this process ignores SIGCHLD, or waits for any child";
+    catch_unwind(AssertUnwindSafe(|| command.spawn()))
+        .unwrap_or_else(|_| Err(std::io::Error::other(lost)))
 }
 
 /// Whether a process that was there has ended, reaped or not.

@@ -7,8 +7,8 @@ use core::pin::Pin;
 use core::task::{Context, Waker};
 use knit_lanes::{Call, Inline, Pool, Position, Tasks};
 use pool_support::gate::Gate;
-use pool_support::process::kill;
-use pool_support::worker::{Remote, only_worker, pool};
+use pool_support::process::{kill, this_thread, until_asleep};
+use pool_support::worker::{Remote, builder, only_worker, pool, start};
 use pool_support::{until, within_deadline};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,6 +96,43 @@ fn a_waker_may_end_its_pool_on_a_thread_of_the_pool() {
         assert_eq!(behind.wait().unwrap(), 9.0);
         until_no_thread_is_left();
     });
+}
+
+/// The thread that waits for another call has read the answer, and nobody else can listen to its lane.
+#[test]
+fn a_waker_may_end_its_pool_on_a_thread_that_waits_for_another_call() {
+    within_deadline(|| {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        for end in [drop as End, shut_down] {
+            // The driver may have come first.
+            while ran_by_the_driver(end) {}
+        }
+    });
+}
+
+fn ran_by_the_driver(end: End) -> bool {
+    // To wait for a drained pool in the waker would take all of this.
+    let (pool, remote) = start(builder(1).drain_timeout(Duration::from_secs(600)));
+    let (first_gate, second_gate) = (Gate::new(), Gate::new());
+    let mut first = pool.call(remote.hold, first_gate.path());
+    let held = first_gate.entered();
+    let second = pool.call(remote.hold, second_gate.path());
+    let (started, thread) = channel();
+    let waits = std::thread::Builder::new().name("waits".to_owned());
+    let waits = waits.spawn(move || {
+        started.send(this_thread()).unwrap();
+        second.wait()
+    });
+    until_asleep(&thread.recv().unwrap());
+    let ran_on = own(pool, &mut first, end);
+    drop(held);
+    let ran_on = ran_on.recv().unwrap();
+    drop(second_gate.entered());
+    assert!(waits.unwrap().join().unwrap().is_ok());
+    assert!(first.wait().is_ok());
+    until_no_thread_is_left();
+    assert!(["waits", "knit-driver"].contains(&&*ran_on), "{ran_on}");
+    ran_on == "knit-driver"
 }
 
 #[test]

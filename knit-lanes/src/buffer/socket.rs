@@ -112,7 +112,10 @@ impl Socket {
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Err(SendFault::Full),
-                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Err(SendFault::Closed),
+                // The last one is what kernels before 6.2 say while the other end is closing.
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::CONNREFUSED) => {
+                    Err(SendFault::Closed)
+                }
                 Err(errno) => Err(SendFault::Refused(errno)),
             };
         }

@@ -5,6 +5,7 @@ use super::shared::Shared;
 use crate::buffer::context::{Parcel, decoding, encoding};
 use crate::error::{CallError, TaskError, TaskFailure};
 use crate::tasks::Task;
+use core::cell::Cell;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
@@ -84,14 +85,32 @@ impl Wakes {
         for sleeper in &self.sleepers {
             sleeper.wake();
         }
-        for waker in self.wakers {
+        if !self.wakers.is_empty() {
+            Self::run(self.wakers);
+        }
+    }
+
+    /// Whether this thread is in a waker of a call.
+    pub(super) fn run_here() -> bool {
+        IN_WAKER.get()
+    }
+
+    fn run(wakers: Vec<Waker>) {
+        // A waker may have the answers read that run others.
+        let outer = IN_WAKER.replace(true);
+        for waker in wakers {
             // A waker is somebody else's code: its panic must not take a thread of the pool along.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
                 // Its own drop may panic again, outside of any net.
                 core::mem::forget(panic);
             }
         }
+        IN_WAKER.set(outer);
     }
+}
+
+thread_local! {
+    static IN_WAKER: Cell<bool> = const { Cell::new(false) };
 }
 
 const QUEUED: usize = usize::MAX;

@@ -56,6 +56,7 @@ pub use room::QueuePolicy;
 use crate::debug::say;
 use crate::error::{CallError, StartError};
 use crate::tasks::{Task, Tasks, UnknownTask};
+use call::Wakes;
 use core::fmt;
 use core::future::Future;
 use core::time::Duration;
@@ -75,8 +76,8 @@ use std::time::Instant;
 /// the parent notice. The child may start a pool of its own.
 ///
 /// Dropping the pool waits for the calls in flight and
-/// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind. A waker that drops it on a
-/// thread of the pool, and a task that drops it in a worker thread or [inline](Builder::inline), does not wait: another thread does that.
+/// in the queue, up to the builder's drain timeout, then ends the workers; no process is left behind. A waker of a
+/// call that drops it, and a task that drops it in a worker thread or [inline](Builder::inline), does not wait: another thread does that.
 pub struct Pool {
     shared: Arc<Shared>,
     /// Until it is closed.
@@ -89,13 +90,6 @@ struct Threads {
     supervisors: Vec<JoinHandle<()>>,
     /// Of a pool that has started.
     driver: Option<JoinHandle<()>>,
-}
-
-impl Threads {
-    fn has_this_one(&self) -> bool {
-        let here = std::thread::current().id();
-        self.driver.iter().chain(&self.supervisors).any(|thread| thread.thread().id() == here)
-    }
 }
 
 /// How long idle workers may take to end after they were asked to.
@@ -260,7 +254,7 @@ impl Pool {
 
 impl Pool {
     /// Does what dropping the pool does, with another time than [`Builder::drain_timeout`]: waits until the calls under way have ended,
-    /// at most for `timeout`, then ends the workers. In a waker that runs on a thread of the pool, and in a task that a thread of this
+    /// at most for `timeout`, then ends the workers. In a waker of a call, and in a task that a thread of this
     /// process runs for the pool, it does not wait: another thread closes the pool, and the calls under way count as not ended.
     ///
     /// # Errors
@@ -278,10 +272,10 @@ impl Pool {
         }
     }
 
-    /// As [`Self::close`], from any thread: one of the pool's own, which runs a waker, and one that runs a task of the pool cannot
-    /// wait for themselves.
+    /// As [`Self::close`], from any thread: one that runs a task of the pool cannot wait for itself, nor can one that runs a waker,
+    /// be it the pool's or one that waits for another call. It has read the answer, and listens to the lane.
     fn close_from_here(&mut self) -> usize {
-        if !self.threads.as_ref().is_some_and(Threads::has_this_one) && !self.shared.runs_here() {
+        if self.threads.is_none() || !(Wakes::run_here() || self.shared.runs_here()) {
             return self.close();
         }
         let unfinished = self.shared.unfinished();

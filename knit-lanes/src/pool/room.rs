@@ -178,9 +178,9 @@ impl InLine {
         Some(Self { shared: Arc::clone(shared), call: Arc::clone(call), number })
     }
 
-    /// Whether the call still stands in the line.
+    /// Whether the call still stands in the line. In a child of a fork nobody is let in any more.
     pub(super) fn waits(&self) -> bool {
-        self.shared.line.has(self.number) && !self.call.is_done()
+        self.shared.line.has(self.number) && !self.call.is_done() && self.shared.origin.is_here()
     }
 }
 

@@ -117,6 +117,14 @@ where
     }
 }
 
+impl<I, In, Out> Source<'_, I, In, Out> {
+    /// Whether the last call has come out of the line since it was made: there may be room for more. Asked when a waker was left
+    /// with that call, it sees to it that no such moment is missed.
+    fn may_go_on(&self) -> bool {
+        self.in_line.as_ref().is_some_and(|place| !place.waits())
+    }
+}
+
 impl<I, In, Out> Stream for MapStream<'_, I, In, Out>
 where
     I: Iterator<Item = In>,
@@ -127,17 +135,28 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        this.source.fill_without_waiting(this.calls.len(), |_, call| this.calls.push_back(call));
-        let Some(first) = this.calls.front_mut() else {
-            this.over = true;
-            return Poll::Ready(None);
-        };
-        // Only the first one has a waker: the others are not waited for yet, and their answers are read with its own.
-        let outcome = Pin::new(first).poll(context);
-        if outcome.is_ready() {
-            this.calls.pop_front();
+        loop {
+            let calls = &mut this.calls;
+            this.source.fill_without_waiting(calls.len(), |_, call| calls.push_back(call));
+            let Some(first) = calls.front_mut() else {
+                this.over = true;
+                return Poll::Ready(None);
+            };
+            // Besides the last one, where that is in the line, only the first has a waker: the others are not waited for yet, and their
+            // answers are read with its own.
+            if let Poll::Ready(outcome) = Pin::new(first).poll(context) {
+                calls.pop_front();
+                return Poll::Ready(Some(outcome));
+            }
+            if this.source.in_line.is_some()
+                && let Some(last) = calls.back()
+            {
+                last.is_done_or_wakes(context.waker());
+            }
+            if !this.source.may_go_on() {
+                return Poll::Pending;
+            }
         }
-        outcome.map(Some)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -155,24 +174,28 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        this.source
-            .fill_without_waiting(this.calls.len(), |place, call| this.calls.push(place, call));
-        if this.calls.len() == 0 {
-            this.over = true;
-            return Poll::Ready(None);
-        }
-        let mut found = this.calls.take();
-        for _ in 0..this.source.pool.lanes() {
-            if found.is_some() {
-                break;
+        loop {
+            let calls = &mut this.calls;
+            this.source.fill_without_waiting(calls.len(), |place, call| calls.push(place, call));
+            if calls.len() == 0 {
+                this.over = true;
+                return Poll::Ready(None);
             }
-            this.calls.look();
-            found = this.calls.take();
-        }
-        match found.or_else(|| this.calls.take_or_wakes(context.waker())) {
-            // It has ended: this does not block.
-            Some((place, call)) => Poll::Ready(Some((place, call.wait()))),
-            None => Poll::Pending,
+            let mut found = calls.take();
+            for _ in 0..this.source.pool.lanes() {
+                if found.is_some() {
+                    break;
+                }
+                calls.look();
+                found = calls.take();
+            }
+            if let Some((place, call)) = found.or_else(|| calls.take_or_wakes(context.waker())) {
+                // It has ended: this does not block.
+                return Poll::Ready(Some((place, call.wait())));
+            }
+            if !this.source.may_go_on() {
+                return Poll::Pending;
+            }
         }
     }
 
