@@ -3,12 +3,16 @@
 
 mod pool_support;
 
-use core::task::Poll;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use futures_core::Stream;
 use knit_lanes::{
-    CallError, GiveError, Inline, Pool, Position, SendError, SharedBuffer, Task, Tasks, Unfinished,
+    CallError, GiveError, Inline, Pool, Position, QueuePolicy, SendError, SharedBuffer, Task,
+    Tasks, Unfinished,
 };
 use knit_tests::fork::{self, Child};
 use pool_support::futures::poll_once;
+use pool_support::gate::Gate;
 use pool_support::worker::{Remote, builder, held, only_worker, pool, start};
 use pool_support::{until, within_deadline};
 use std::sync::Arc;
@@ -185,6 +189,36 @@ fn a_child_forked_at_any_moment_lets_everything_go() {
 
 fn remote_of(pool: &Pool) -> Task<f64, f64> {
     pool.task("square").unwrap()
+}
+
+/// A stream whose last call is in the line for the queue: nobody lets it in any more, and each argument has its outcome all the same.
+#[test]
+fn a_stream_in_a_child_has_an_outcome_for_each_argument() {
+    within_deadline(|| {
+        let (gate, waits) =
+            (Gate::new(), builder(1).queue_limit(2).queue_policy(QueuePolicy::Wait));
+        let (pool, remote) = start(waits);
+        let long = pool.call(remote.hold, gate.path());
+        let held = gate.entered();
+        let map = || pool.map(remote.square, (0..100).map(f64::from)).window(100);
+        let (mut ordered, mut unordered) = (map().into_stream(), map().unordered().into_stream());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut ordered).poll_next(&mut context).is_pending());
+        assert!(Pin::new(&mut unordered).poll_next(&mut context).is_pending());
+        Child::run(|| {
+            for _ in 0..100 {
+                let mut context = Context::from_waker(Waker::noop());
+                let next = Pin::new(&mut ordered).poll_next(&mut context);
+                assert!(matches!(next, Poll::Ready(Some(Err(CallError::Forked)))));
+                let next = Pin::new(&mut unordered).poll_next(&mut context);
+                assert!(matches!(next, Poll::Ready(Some((_, Err(CallError::Forked))))));
+            }
+            assert!(Pin::new(&mut ordered).poll_next(&mut context).is_ready());
+        })
+        .finish();
+        drop((ordered, unordered, held));
+        long.wait().unwrap();
+    });
 }
 
 /// A pool of the child's own is as good as any, and its own child's too.

@@ -5,6 +5,7 @@ mod pool_support;
 use knit_lanes::{Error, Pool, StartError, Tasks, WorkerExit};
 use pool_support::process::with_argument;
 use pool_support::within_deadline;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Why a pool of this program does not start.
@@ -118,5 +119,24 @@ fn one_lane_that_does_not_start_ends_the_others() {
         assert!(matches!(error, Error::Start(StartError::Violation(_))), "{error:?}");
         assert_eq!(with_argument(&marker), [0; 0]);
         let _ = std::fs::remove_file(marker);
+    });
+}
+
+/// The standard library cannot wait then for the child that was to become the worker, and panics when that did not.
+#[test]
+fn a_host_that_ignores_its_children_learns_that_there_is_no_worker() {
+    within_deadline(|| {
+        let ignores = |program: &str| {
+            let host = env!("CARGO_BIN_EXE_knit-test-host");
+            let output =
+                Command::new("env").args(["--ignore-signal=CHLD", host, "start", program]).output();
+            let output = output.unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let worker = ignores(env!("CARGO_BIN_EXE_knit-test-worker"));
+        assert!(worker.trim().parse::<u32>().is_ok(), "{worker}");
+        let refused = ignores("/no/such/program");
+        assert!(refused.contains("/no/such/program: it cannot be run"), "{refused}");
     });
 }

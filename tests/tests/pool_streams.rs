@@ -373,3 +373,37 @@ fn a_full_queue_blocks_no_executor() {
         }
     });
 }
+
+/// The first call takes long, and calls behind it leave the line one after the other: the stream is woken for each that has left it.
+#[test]
+fn a_stream_goes_on_when_its_call_comes_out_of_the_line() {
+    within_deadline(|| {
+        const WINDOW: u32 = 200;
+        let ran = Arc::new(AtomicU32::new(0));
+        let counts = Arc::clone(&ran);
+        let mut tasks = Tasks::new();
+        let first_waits = tasks.add_async("first-waits", move |n: u32| {
+            let counts = Arc::clone(&counts);
+            async move {
+                counts.fetch_add(1, Ordering::SeqCst);
+                if n == 0 {
+                    core::future::pending::<()>().await;
+                }
+            }
+        });
+        let builder = Pool::builder().threads(1).queue_limit(1).queue_policy(QueuePolicy::Wait);
+        let pool = builder.drain_timeout(Duration::ZERO).start(tasks).unwrap();
+        let mut stream = pool.map(first_waits, 0..1000).window(WINDOW as usize).into_stream();
+        let counted = Arc::default();
+        assert!(poll(&mut stream, &counted).is_pending());
+        let mut seen = 0;
+        until("every call of the window has run", || {
+            let wakes = counted.wakes();
+            if wakes != core::mem::replace(&mut seen, wakes) {
+                assert!(poll(&mut stream, &counted).is_pending());
+            }
+            ran.load(Ordering::SeqCst) == WINDOW
+        });
+        assert_eq!(stream.size_hint(), (1000, Some(1000)));
+    });
+}

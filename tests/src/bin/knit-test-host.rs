@@ -5,6 +5,7 @@
 //! - `exit WORKER`: the same, but ends by `process::exit` without dropping the pool.
 //! - `named DIRECTORY SCRIPT`: starts a pool of one whose worker, run by a shell's script, is handed its lane by name; prints the id of the
 //!   worker and waits for ever.
+//! - `start PROGRAM`: starts a pool of one worker of this program, prints the id of the worker or why there is none, and ends.
 //! - `nested`: a worker program that starts a pool of its own instead of serving.
 
 use knit_lanes::{Error, Pool, StartError, Tasks};
@@ -21,10 +22,11 @@ fn main() -> ExitCode {
     match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (Some("nested"), None, None) => nested(),
         (Some("named"), Some(directory), Some(script)) => named(&directory, &script),
+        (Some("start"), Some(program), None) => start(&program),
         (Some(mode @ ("serve" | "exit")), Some(worker), None) => serve(&worker, mode == "exit"),
         _ => {
             eprintln!(
-                "usage: knit-test-host serve WORKER | exit WORKER | named DIRECTORY SCRIPT | nested"
+                "usage: knit-test-host serve WORKER | exit WORKER | start PROGRAM | named DIRECTORY SCRIPT | nested"
             );
             ExitCode::from(2)
         }
@@ -47,6 +49,16 @@ fn serve(worker: &str, exit: bool) -> ExitCode {
         let _ = call.wait();
     }
     ExitCode::FAILURE
+}
+
+fn start(program: &str) -> ExitCode {
+    let mut tasks = Tasks::new();
+    let pid = tasks.declare::<(), u32>("pid");
+    match Pool::builder().command(program, [] as [OsString; 0]).processes(1).start(tasks) {
+        Ok(pool) => println!("{}", pool.call(pid, ()).wait().expect("the worker lives")),
+        Err(error) => println!("{error}"),
+    }
+    ExitCode::SUCCESS
 }
 
 fn named(directory: &str, script: &str) -> ExitCode {
