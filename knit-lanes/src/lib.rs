@@ -99,6 +99,7 @@
 mod boot;
 mod buffer;
 mod call_table;
+mod caught;
 mod clock;
 mod deadlines;
 pub mod debug;

@@ -1,6 +1,7 @@
 //! The tasks of a program, by name and by typed handle.
 
 use crate::TaskContext;
+use crate::caught::drop_caught;
 use crate::error::{StartError, TaskFailure};
 use crate::worker::{Running, block_on};
 use core::fmt;
@@ -528,8 +529,7 @@ fn caught<T>(
 ) -> Result<T, Box<(TaskFailure, ErrorValue)>> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let error = ErrorValue::from_panic(&*panic);
-        // Its own drop may panic again, outside of any net.
-        core::mem::forget(panic);
+        drop_caught(panic);
         Err(Box::new((TaskFailure::Panicked, error)))
     })
 }

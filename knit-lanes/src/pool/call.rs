@@ -3,6 +3,7 @@
 use super::deadlines::TimeLimit;
 use super::shared::Shared;
 use crate::buffer::context::{Parcel, decoding, encoding};
+use crate::caught::drop_caught;
 use crate::error::{CallError, TaskError, TaskFailure};
 use crate::tasks::Task;
 use core::cell::Cell;
@@ -101,8 +102,7 @@ impl Wakes {
         for waker in wakers {
             // A waker is somebody else's code: its panic must not take a thread of the pool along.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                // Its own drop may panic again, outside of any net.
-                core::mem::forget(panic);
+                drop_caught(panic);
             }
         }
         IN_WAKER.set(outer);

@@ -2,6 +2,7 @@
 
 use super::{Memory, Parcel, encoding};
 use crate::TaskFailure;
+use crate::caught::drop_caught;
 use crate::parker::Parker;
 use crate::tasks::Outcome;
 use core::future::Future;
@@ -191,17 +192,9 @@ fn poll_once(
 fn poll_caught(future: &mut Running, context: &mut Context<'_>) -> Poll<Outcome> {
     catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or_else(|panic| {
         let error = ErrorValue::from_panic(&*panic);
-        // Its own drop may panic again, outside of any net.
-        core::mem::forget(panic);
+        drop_caught(panic);
         Poll::Ready(Err(Box::new((TaskFailure::Panicked, error))))
     })
-}
-
-/// A future is somebody else's code, and so is its drop.
-fn drop_caught(future: Running) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-        core::mem::forget(panic);
-    }
 }
 
 /// Runs a task to its end on the calling thread, which sleeps while there is nothing to do.
