@@ -194,7 +194,8 @@ fn one_call_wakes_a_sleeping_worker_and_its_answer_a_sleeping_caller() {
     within_deadline(|| {
         let (pool, remote) = start(builder(1).spin(Duration::ZERO));
         let worker = pool.worker_ids()[0].to_string();
-        for n in 0..300 {
+        // So many that a pause of some milliseconds in each would not be over in time.
+        for n in 0..6000 {
             until("the worker sleeps", || state(&worker) == Some('S'));
             assert_eq!(pool.call(remote.square, f64::from(n)).wait().unwrap(), f64::from(n * n));
         }
