@@ -47,6 +47,7 @@ fn main() {
         let mut tasks = Tasks::new();
         tasks.add("text", |text: String| text);
         tasks.add("pid", |(): ()| std::process::id());
+        tasks.add("signed", |text: String| format!("{} {text}", std::process::id()));
         tasks.serve_if_worker();
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).expect("Linux");
