@@ -5,9 +5,10 @@ mod pool_support;
 use knit_lanes::{Balancer, Builder, Call, CallError, Pool, Tasks, WorkerExit};
 use pool_support::futures::join_all;
 use pool_support::gate::Held;
-use pool_support::process::kill;
-use pool_support::worker::{Remote, held};
+use pool_support::process::{kill, signal, state, until_stopped};
+use pool_support::worker::{Remote, builder, held, start};
 use pool_support::{fresh_path, until, within_deadline};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,14 +47,19 @@ impl Stuck {
         others[0]
     }
 
-    /// Each call ran once, as it wrote down itself.
     fn assert_ran_once(&self, calls: u32) {
-        let text = std::fs::read_to_string(&self.file).unwrap();
-        let lines: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
-        assert_eq!(lines.len(), calls as usize, "{lines:?}");
-        assert_eq!(lines.into_iter().collect::<BTreeSet<_>>(), (0..calls).collect());
-        std::fs::remove_file(&self.file).unwrap();
+        assert_ran_once(&self.file, calls);
     }
+}
+
+/// Each call ran once, as it wrote down itself.
+#[track_caller]
+fn assert_ran_once(file: &str, calls: u32) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(lines.len(), calls as usize, "{lines:?}");
+    assert_eq!(lines.into_iter().collect::<BTreeSet<_>>(), (0..calls).collect());
+    std::fs::remove_file(file).unwrap();
 }
 
 /// KD-25, LANE-38: the calls are all answered while the long task runs.
@@ -229,6 +235,72 @@ fn calls_that_were_given_up_are_not_moved() {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), lines.len(), "{lines:?}");
         std::fs::remove_file(&stuck.file).unwrap();
+    });
+}
+
+/// C12: nobody ends a worker that is stopped. The calls behind its task move, though it answers nothing, and it runs none of them when it
+/// goes on.
+#[test]
+fn calls_behind_a_task_of_a_stopped_worker_move() {
+    within_deadline(|| {
+        let mut stuck = Stuck::new(0);
+        let workers = stuck.pool.worker_ids();
+        let stopped = stuck.let_one_go();
+        signal(stopped, Signal::STOP);
+        until_stopped(stopped);
+        let call = |n| stuck.pool.call(stuck.remote.append, format!("{} {n}", stuck.file));
+        // In turn, to both.
+        let calls: Vec<_> = (0..20).map(call).collect();
+        for call in calls {
+            call.wait().unwrap();
+        }
+        // New calls are not put behind it.
+        for _ in 0..50 {
+            assert_ne!(stuck.pool.call(stuck.remote.pid, ()).wait().unwrap(), stopped);
+        }
+        assert_eq!(state(&stopped.to_string()), Some('T'));
+        signal(stopped, Signal::CONT);
+        stuck.held.clear();
+        assert_eq!(stuck.long.pop().unwrap().wait().unwrap(), stopped);
+        // It has answered all that was taken from it.
+        until("both lanes take calls", || {
+            stuck.pool.call(stuck.remote.pid, ()).wait().unwrap() == stopped
+        });
+        stuck.assert_ran_once(20);
+        assert_eq!(stuck.pool.worker_ids(), workers);
+        let total = stuck.pool.metrics().total();
+        assert!((1..=10).contains(&total.withdrawn), "{total:?}");
+        assert_eq!((total.restarts, total.returned, total.failed, total.poisonings), (0, 0, 0, 0));
+    });
+}
+
+/// C12: what is given to a worker that is stopped at no task waits for it.
+#[test]
+fn calls_of_a_stopped_worker_that_was_idle_run_once() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(2).balancer(Balancer::RoundRobin));
+        until("both workers are ready", || pool.worker_ids().len() == 2);
+        let workers = pool.worker_ids();
+        signal(workers[0], Signal::STOP);
+        until_stopped(workers[0]);
+        let file = fresh_path("ledger");
+        let call = |n| pool.call(remote.append, format!("{file} {n}"));
+        let calls: Vec<_> = (0..20).map(call).collect();
+        until("those of the other lane have ended", || {
+            calls.iter().filter(|call| call.is_done()).count() >= 10
+        });
+        assert_eq!(
+            (state(&workers[0].to_string()), pool.worker_ids()),
+            (Some('T'), workers.clone())
+        );
+        signal(workers[0], Signal::CONT);
+        for call in calls {
+            call.wait().unwrap();
+        }
+        assert_ran_once(&file, 20);
+        assert_eq!(pool.worker_ids(), workers);
+        let total = pool.metrics().total();
+        assert_eq!((total.restarts, total.returned, total.poisonings), (0, 0, 0));
     });
 }
 
