@@ -219,7 +219,8 @@ fn aborts_race_with_answers() {
                 let pool = &pool;
                 scope.spawn(move || {
                     let (mut values, mut aborted, mut number) = (0, 0, 0);
-                    while Instant::now() < end {
+                    // A thread that comes late has one of each all the same.
+                    while Instant::now() < end || values == 0 || aborted == 0 {
                         number += 1;
                         let n = f64::from(thread * 1_000_000 + number);
                         let calls: Vec<_> =
@@ -239,7 +240,6 @@ fn aborts_race_with_answers() {
                             }
                         }
                     }
-                    assert!(values > 0 && aborted > 0, "{values} values, {aborted} aborted");
                 });
             }
         });

@@ -42,12 +42,13 @@ fn thirty_one_futures_wait_on_one_worker_until_another_call_ends_them() {
     });
 }
 
+/// KD-24: so many calls that a pause of some milliseconds before each would not be over in time.
 #[test]
 fn a_function_is_called_while_a_future_waits() {
     on_both(|pool, remote| {
         let key = key("beside");
         let wait = pool.call(remote.wait, key.clone());
-        for n in 0..1000 {
+        for n in 0..10_000 {
             assert_eq!(pool.call(remote.square, f64::from(n)).wait().unwrap(), f64::from(n * n));
         }
         assert!(!wait.is_done());

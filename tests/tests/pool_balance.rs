@@ -28,6 +28,18 @@ fn a_caller_that_waits_for_each_call_stays_with_a_warm_worker() {
     });
 }
 
+/// KD-22: so many calls that a look at the other lanes of some milliseconds before each answer would not be over in time.
+#[test]
+fn a_caller_does_not_wait_for_looks_at_other_lanes() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(4));
+        for n in 0..10_000 {
+            let n = f64::from(n);
+            assert_eq!(pool.call(remote.square, n).wait().unwrap(), n * n);
+        }
+    });
+}
+
 /// KD-25: a long task holds no call up while another lane is idle.
 #[test]
 fn calls_go_around_a_long_task() {

@@ -4,13 +4,15 @@
 mod pool_support;
 
 use knit_lanes::{Balancer, CallError, Isolation, SharedBuffer, Task};
+use knit_tests::overheard::Overheard;
 use pool_support::futures::{join_all, poll_once};
 use pool_support::gate::Gate;
 use pool_support::process::{is_gone, kill, state, until_gone, with_argument};
 use pool_support::worker::{WORKER, builder, pool, start, tasks};
-use pool_support::{bytes, fresh_path, until, within_deadline};
+use pool_support::{bytes, until, within_deadline};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -194,7 +196,8 @@ fn one_call_wakes_a_sleeping_worker_and_its_answer_a_sleeping_caller() {
     within_deadline(|| {
         let (pool, remote) = start(builder(1).spin(Duration::ZERO));
         let worker = pool.worker_ids()[0].to_string();
-        for n in 0..300 {
+        // So many that a pause of some milliseconds in each would not be over in time.
+        for n in 0..6000 {
             until("the worker sleeps", || state(&worker) == Some('S'));
             assert_eq!(pool.call(remote.square, f64::from(n)).wait().unwrap(), f64::from(n * n));
         }
@@ -243,11 +246,17 @@ fn one_worker_runs_the_calls_of_a_thread_in_their_order() {
 /// KD-6, C13: workers that are killed before they are ready, again and again, while their lane is being repaired.
 #[test]
 fn a_lane_recovers_from_deaths_in_its_recovery() {
-    within_deadline(|| {
-        // An argument by which the workers of this pool are known, those that are not ready among them.
-        let mark = fresh_path("recovery");
+    // No other test of this program ends a worker that is not ready.
+    let overheard = Overheard::listen();
+    within_deadline(move || {
+        // Each worker takes a line from it before it runs its program. By this argument the workers of this pool are known.
+        let gate = Gate::new();
+        let mark = gate.path();
+        let mut lines = fs::File::options().read(true).write(true).open(&mark).unwrap();
+        lines.write_all(b"\n").unwrap();
+        let script = format!(r#"read line < "$0"; exec "{WORKER}" "$0""#);
         let (tasks, remote) = tasks();
-        let pool = builder(1).command(WORKER, [&mark]).start(tasks).unwrap();
+        let pool = builder(1).command("sh", ["-c", &script, &mark]).start(tasks).unwrap();
         let mut killed = BTreeSet::new();
         let first = pool.worker_ids()[0];
         kill(first);
@@ -264,6 +273,10 @@ fn a_lane_recovers_from_deaths_in_its_recovery() {
         }
         let killed: Vec<_> = killed.into_iter().collect();
         until_gone(&killed);
+        until("all that were not ready are missed", || {
+            overheard.count("worker did not start") == 4
+        });
+        lines.write_all(b"\n").unwrap();
         // A call may be handed to a worker before its end is seen.
         until("a call is served", || match pool.call(remote.square, 3.0).wait() {
             Ok(value) => value == 9.0,
@@ -271,5 +284,6 @@ fn a_lane_recovers_from_deaths_in_its_recovery() {
             Err(error) => panic!("{error}"),
         });
         assert!(killed.iter().all(|worker| is_gone(*worker)));
+        assert_eq!(overheard.count("worker did not start"), 4);
     });
 }

@@ -221,21 +221,30 @@ fn random_words_everywhere_harm_nobody_else() {
 
 fn random_words(mode: &str) {
     let marker = fresh_path("villain");
-    let (tasks, text) = tasks();
+    let (mut tasks, text) = tasks();
+    let signed = tasks.declare::<String, String>("signed");
     let pool = villains(2, mode, &marker).start(tasks).unwrap();
-    let villain = pool.worker_ids()[0];
+    let [villain, honest] = pool.worker_ids()[..] else { panic!("two workers") };
+    let mut by_honest = 0;
     for round in 0..10 {
-        let calls: Vec<_> = (0..64).map(|n| pool.call(text, long(round * 64 + n))).collect();
-        for call in calls {
+        let calls: Vec<_> = (0..64)
+            .map(|n| long(round * 64 + n))
+            .map(|text| (format!("{honest} {text}"), pool.call(signed, text)))
+            .collect();
+        for (wanted, call) in calls {
             match call.wait() {
                 // Whatever a worker writes is its answer; it can choose a wrong one.
-                Ok(_) | Err(CallError::Answer(_) | CallError::Task(_)) => {}
+                Ok(text) => by_honest += u64::from(text == wanted),
+                Err(CallError::Answer(_) | CallError::Task(_)) => {}
                 Err(CallError::Violation { lane: 0, .. }) => {}
                 Err(CallError::WorkerDied { lane: 0, exit: WorkerExit::Code(99), .. }) => {}
                 other => panic!("{mode}: {other:?}"),
             }
         }
     }
+    // Each answer of the honest worker was the right one.
+    assert_eq!(pool.metrics().lanes[1].answers, by_honest, "{mode}");
+    assert!(by_honest > 0, "{mode}");
     until_gone(&[villain]);
     for n in 0..100 {
         assert_eq!(pool.call(text, long(n)).wait().unwrap(), long(n), "{mode}");

@@ -141,7 +141,8 @@ fn a_hostile_worker_is_counted_as_poisoned() {
         assert_whole(good);
         let total = pool.metrics().total();
         assert_eq!((total.poisonings, total.restarts, total.failed), (1, 1, violations));
-        assert_eq!(total.calls, total.answers + violations);
+        // A call that was withdrawn is given to a lane once more.
+        assert_eq!(total.calls, total.answers + violations + total.withdrawn);
         drop(pool);
         let _ = std::fs::remove_file(marker);
     });

@@ -224,17 +224,19 @@ fn a_worker_of_another_user_is_handed_nothing() {
 fn a_worker_that_never_takes_its_lane_leaves_no_name() {
     within_deadline(|| {
         let directory = Directory::new("never");
-        let with = |program: &str, arguments: &[&str]| {
+        let with = |program: &str, arguments: &[&str], ready_timeout| {
             let builder = Pool::builder().processes(1).command(program, arguments);
-            let builder = builder.ready_timeout(Duration::from_millis(100));
+            let builder = builder.ready_timeout(ready_timeout);
             let error = named(builder, &directory).start(tasks().0).unwrap_err();
             assert_eq!(directory.names(), [""; 0].map(PathBuf::from));
             error
         };
-        assert_eq!(status(with("sh", &["-c", "exit 5"])), 5);
-        let late = with("sleep", &["1000"]);
+        // Those that end by themselves have all the time that they need.
+        let enough = Duration::from_secs(60);
+        assert_eq!(status(with("sh", &["-c", "exit 5"], enough)), 5);
+        let late = with("sleep", &["1000"], Duration::from_millis(100));
         assert!(matches!(late, Error::Start(StartError::NotReady { .. })), "{late}");
-        let none = with("/nowhere", &[]);
+        let none = with("/nowhere", &[], enough);
         assert!(matches!(none, Error::Start(StartError::Spawn { .. })), "{none}");
     });
 }

@@ -8,11 +8,20 @@ use pool_support::within_deadline;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// For programs that never say that they are ready.
+const SHORT: Duration = Duration::from_millis(300);
+/// For those that end by themselves.
+const ENOUGH: Duration = Duration::from_secs(60);
+
 /// Why a pool of this program does not start.
 #[track_caller]
-fn start_error<const N: usize>(program: &str, arguments: [&str; N]) -> StartError {
+fn start_error<const N: usize>(
+    program: &str,
+    arguments: [&str; N],
+    ready_timeout: Duration,
+) -> StartError {
     let builder = Pool::builder().command(program, arguments).processes(2);
-    match builder.ready_timeout(Duration::from_millis(300)).start(Tasks::new()) {
+    match builder.ready_timeout(ready_timeout).start(Tasks::new()) {
         Err(Error::Start(error)) => error,
         other => panic!("expected a pool that does not start, found {other:?}"),
     }
@@ -20,7 +29,7 @@ fn start_error<const N: usize>(program: &str, arguments: [&str; N]) -> StartErro
 
 #[test]
 fn a_program_that_does_not_exist_is_named() {
-    within_deadline(|| match start_error("/no/such/program", []) {
+    within_deadline(|| match start_error("/no/such/program", [], ENOUGH) {
         StartError::Spawn { program, error } => {
             assert_eq!(program, "/no/such/program");
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
@@ -33,7 +42,7 @@ fn a_program_that_does_not_exist_is_named() {
 fn a_file_that_is_no_program_is_named() {
     within_deadline(|| {
         for file in ["/", "/proc/version"] {
-            match start_error(file, []) {
+            match start_error(file, [], ENOUGH) {
                 StartError::Spawn { program, error } => {
                     assert_eq!(program, file);
                     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
@@ -47,7 +56,7 @@ fn a_file_that_is_no_program_is_named() {
 #[test]
 fn a_program_that_ends_at_once_is_asked_for_serve_if_worker() {
     within_deadline(|| {
-        let error = start_error("/bin/true", []);
+        let error = start_error("/bin/true", [], ENOUGH);
         assert!(matches!(error, StartError::Exited { exit: WorkerExit::Code(0) }), "{error:?}");
         assert!(error.to_string().contains("serve_if_worker"), "{error}");
     });
@@ -56,10 +65,10 @@ fn a_program_that_ends_at_once_is_asked_for_serve_if_worker() {
 #[test]
 fn the_exit_status_of_a_program_that_fails_is_told() {
     within_deadline(|| {
-        let error = start_error("/bin/sh", ["-c", "exit 7"]);
+        let error = start_error("/bin/sh", ["-c", "exit 7"], ENOUGH);
         assert!(matches!(error, StartError::Exited { exit: WorkerExit::Code(7) }), "{error:?}");
         assert!(error.to_string().contains("status 7"), "{error}");
-        let error = start_error("/bin/sh", ["-c", "kill -TERM $$"]);
+        let error = start_error("/bin/sh", ["-c", "kill -TERM $$"], ENOUGH);
         assert!(matches!(error, StartError::Exited { exit: WorkerExit::Signal(15) }), "{error:?}");
         assert!(error.to_string().contains("signal 15"), "{error}");
     });
@@ -71,10 +80,10 @@ fn a_program_that_never_says_ready_is_ended() {
         // The number tells the process from every other one.
         let seconds = format!("1000.{}", std::process::id());
         let start = Instant::now();
-        let error = start_error("/bin/sleep", [&seconds]);
+        let error = start_error("/bin/sleep", [&seconds], SHORT);
         match &error {
             StartError::NotReady { deadline, exit } => {
-                assert_eq!(*deadline, Duration::from_millis(300));
+                assert_eq!(*deadline, SHORT);
                 assert_eq!(*exit, WorkerExit::Signal(9));
             }
             other => panic!("{other:?}"),
@@ -90,7 +99,7 @@ fn a_signal_to_end_does_not_save_a_program_that_never_says_ready() {
     within_deadline(|| {
         let seconds = format!("1001.{}", std::process::id());
         let script = format!("trap '' TERM INT HUP; sleep {seconds} & exec sleep {seconds}");
-        let error = start_error("/bin/sh", ["-c", &script]);
+        let error = start_error("/bin/sh", ["-c", &script], SHORT);
         assert!(matches!(error, StartError::NotReady { .. }), "{error:?}");
         // The script's child is no worker of ours: end it here.
         for pid in with_argument(&seconds) {
@@ -102,7 +111,7 @@ fn a_signal_to_end_does_not_save_a_program_that_never_says_ready() {
 #[test]
 fn a_pool_inside_a_worker_is_refused() {
     within_deadline(|| {
-        let error = start_error(env!("CARGO_BIN_EXE_knit-test-host"), ["nested"]);
+        let error = start_error(env!("CARGO_BIN_EXE_knit-test-host"), ["nested"], ENOUGH);
         // 42 is how that program says that it was told `InsideWorker`.
         assert!(matches!(error, StartError::Exited { exit: WorkerExit::Code(42) }), "{error:?}");
     });

@@ -5,9 +5,10 @@ mod pool_support;
 use knit_lanes::{Balancer, Builder, Call, CallError, Pool, Tasks, WorkerExit};
 use pool_support::futures::join_all;
 use pool_support::gate::Held;
-use pool_support::process::kill;
-use pool_support::worker::{Remote, held};
+use pool_support::process::{kill, signal, state, until_stopped};
+use pool_support::worker::{Remote, builder, held, start};
 use pool_support::{fresh_path, until, within_deadline};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,14 +47,19 @@ impl Stuck {
         others[0]
     }
 
-    /// Each call ran once, as it wrote down itself.
     fn assert_ran_once(&self, calls: u32) {
-        let text = std::fs::read_to_string(&self.file).unwrap();
-        let lines: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
-        assert_eq!(lines.len(), calls as usize, "{lines:?}");
-        assert_eq!(lines.into_iter().collect::<BTreeSet<_>>(), (0..calls).collect());
-        std::fs::remove_file(&self.file).unwrap();
+        assert_ran_once(&self.file, calls);
     }
+}
+
+/// Each call ran once, as it wrote down itself.
+#[track_caller]
+fn assert_ran_once(file: &str, calls: u32) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(lines.len(), calls as usize, "{lines:?}");
+    assert_eq!(lines.into_iter().collect::<BTreeSet<_>>(), (0..calls).collect());
+    std::fs::remove_file(file).unwrap();
 }
 
 /// KD-25, LANE-38: the calls are all answered while the long task runs.
@@ -232,6 +238,72 @@ fn calls_that_were_given_up_are_not_moved() {
     });
 }
 
+/// C12: nobody ends a worker that is stopped. The calls behind its task move, though it answers nothing, and it runs none of them when it
+/// goes on.
+#[test]
+fn calls_behind_a_task_of_a_stopped_worker_move() {
+    within_deadline(|| {
+        let mut stuck = Stuck::new(0);
+        let workers = stuck.pool.worker_ids();
+        let stopped = stuck.let_one_go();
+        signal(stopped, Signal::STOP);
+        until_stopped(stopped);
+        let call = |n| stuck.pool.call(stuck.remote.append, format!("{} {n}", stuck.file));
+        // In turn, to both.
+        let calls: Vec<_> = (0..20).map(call).collect();
+        for call in calls {
+            call.wait().unwrap();
+        }
+        // New calls are not put behind it.
+        for _ in 0..50 {
+            assert_ne!(stuck.pool.call(stuck.remote.pid, ()).wait().unwrap(), stopped);
+        }
+        assert_eq!(state(&stopped.to_string()), Some('T'));
+        signal(stopped, Signal::CONT);
+        stuck.held.clear();
+        assert_eq!(stuck.long.pop().unwrap().wait().unwrap(), stopped);
+        // It has answered all that was taken from it.
+        until("both lanes take calls", || {
+            stuck.pool.call(stuck.remote.pid, ()).wait().unwrap() == stopped
+        });
+        stuck.assert_ran_once(20);
+        assert_eq!(stuck.pool.worker_ids(), workers);
+        let total = stuck.pool.metrics().total();
+        assert!((1..=10).contains(&total.withdrawn), "{total:?}");
+        assert_eq!((total.restarts, total.returned, total.failed, total.poisonings), (0, 0, 0, 0));
+    });
+}
+
+/// C12: what is given to a worker that is stopped at no task waits for it.
+#[test]
+fn calls_of_a_stopped_worker_that_was_idle_run_once() {
+    within_deadline(|| {
+        let (pool, remote) = start(builder(2).balancer(Balancer::RoundRobin));
+        until("both workers are ready", || pool.worker_ids().len() == 2);
+        let workers = pool.worker_ids();
+        signal(workers[0], Signal::STOP);
+        until_stopped(workers[0]);
+        let file = fresh_path("ledger");
+        let call = |n| pool.call(remote.append, format!("{file} {n}"));
+        let calls: Vec<_> = (0..20).map(call).collect();
+        until("those of the other lane have ended", || {
+            calls.iter().filter(|call| call.is_done()).count() >= 10
+        });
+        assert_eq!(
+            (state(&workers[0].to_string()), pool.worker_ids()),
+            (Some('T'), workers.clone())
+        );
+        signal(workers[0], Signal::CONT);
+        for call in calls {
+            call.wait().unwrap();
+        }
+        assert_ran_once(&file, 20);
+        assert_eq!(pool.worker_ids(), workers);
+        let total = pool.metrics().total();
+        assert_eq!((total.restarts, total.returned, total.poisonings), (0, 0, 0));
+    });
+}
+
 /// C9: the worker dies while it still has the places of the calls that have moved.
 #[test]
 fn calls_that_have_moved_are_not_made_again_when_their_first_worker_dies() {
@@ -248,7 +320,9 @@ fn calls_that_have_moved_are_not_made_again_when_their_first_worker_dies() {
         stuck.held.clear();
         stuck.assert_ran_once(20);
         let total = stuck.pool.metrics().total();
-        assert_eq!((total.withdrawn, total.returned, total.failed), (10, 0, 1));
+        // More, when the other worker is not scheduled for a moment and the new one is idle.
+        assert!(total.withdrawn >= 10, "{total:?}");
+        assert_eq!((total.returned, total.failed), (0, 1));
     });
 }
 
@@ -338,7 +412,8 @@ fn calls_behind_a_long_task_of_a_thread_move() {
 
 const VILLAIN: &str = env!("CARGO_BIN_EXE_knit-test-villain");
 
-/// Calls to a pool whose first lane has a worker that is odd about calls that are withdrawn. It has ten of them.
+/// Calls to a pool whose first lane has a worker that is odd about calls that are withdrawn. It begins with none before it has ten of them,
+/// so that nine are withdrawn at once.
 struct Odd {
     pool: Pool,
     calls: Vec<Call<String>>,
@@ -378,7 +453,9 @@ fn calls_that_are_given_back_by_their_answer_go_to_another_lane() {
         let error = odd.all_but_one();
         assert!(matches!(error, CallError::Answer(_)), "{error}");
         let total = odd.pool.metrics().total();
-        assert_eq!((total.withdrawn, total.poisonings), (9, 0));
+        // More, when the other worker is not scheduled for a moment.
+        assert!(total.withdrawn >= 9, "{total:?}");
+        assert_eq!(total.poisonings, 0);
     });
 }
 
@@ -391,8 +468,9 @@ fn calls_that_were_withdrawn_without_certainty_are_made_again_after_a_death() {
             CallError::WorkerDied { lane: 0, exit: WorkerExit::Code(7), may_have_run: true } => {}
             other => panic!("{other:?}"),
         }
+        // All ten that it had: none was withdrawn. What comes after it may be.
         let total = odd.pool.metrics().total();
-        assert_eq!((total.withdrawn, total.returned, total.failed), (0, 9, 1));
+        assert_eq!((total.returned, total.failed), (9, 1));
     });
 }
 
@@ -403,8 +481,15 @@ fn a_worker_that_runs_what_it_was_to_leave_is_ended() {
         let mut odd = Odd::new("withdrawn-runs");
         let error = odd.all_but_one();
         assert!(matches!(error, CallError::Answer(_) | CallError::Violation { .. }), "{error}");
-        until("the lane is poisoned", || odd.pool.metrics().total().poisonings == 1);
+        // A pool without calls looks at no answers: the next call has it look.
+        let text = odd.pool.task::<String, String>("text").unwrap();
+        until("the lane is poisoned", || {
+            assert_eq!(odd.pool.call(text, "more".to_owned()).wait().unwrap(), "more");
+            odd.pool.metrics().total().poisonings == 1
+        });
         let total = odd.pool.metrics().total();
-        assert_eq!((total.withdrawn, total.returned), (9, 0));
+        // More, when the other worker is not scheduled for a moment and the new one is idle.
+        assert!(total.withdrawn >= 9, "{total:?}");
+        assert_eq!(total.returned, 0);
     });
 }

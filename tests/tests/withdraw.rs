@@ -7,6 +7,7 @@ use knit_ring::{HeapMemory, Mapped, Mapping, SharedMemory, SharedWord};
 use knit_tests::{Announced, CrashMemory, Noise, StopBehaviour, until_stop};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 const FEATURES: Features = Features::JOURNAL.or(Features::WITHDRAW).or(Features::STAMPS);
 
@@ -314,8 +315,10 @@ fn after_every_store_a_call_that_is_made_again_has_not_begun() {
     assert!(seen.len() == 5 && seen.values().all(|count| *count > 5), "{seen:?}");
 }
 
-/// Rounds of the test below: some hundred milliseconds.
+/// Rounds of the test below, at least: some hundred milliseconds.
 const ROUNDS: u32 = 4000;
+/// When no more are tried.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// LANE-40, LANE-41: two threads on real memory. In each round the worker serves what there is, one call at a time or several at once,
 /// while the host withdraws what it can.
@@ -326,17 +329,19 @@ fn between_two_threads_nothing_runs_of_which_the_host_was_certain() {
         let (mut host, mut worker) = Announced::over(mapped, 32, FEATURES, FEATURES).ends();
         // By place: the last call there that has run.
         let ran: [AtomicU32; SLOTS as usize] = [const { AtomicU32::new(u32::MAX) }; SLOTS as usize];
-        let mut counts = [0_u32; 3];
+        let (mut counts, mut rounds, start) = ([0_u32; 3], 0, Instant::now());
         std::thread::scope(|scope| {
             scope.spawn(|| serve_side_by_side(&mut worker, side_by_side, &ran));
-            for _ in 0..ROUNDS {
+            // It may take more until the host finds the worker at a call.
+            while rounds < ROUNDS || counts[0] == 0 && start.elapsed() < DEADLINE {
                 counts_of_round(&mut host, &ran, &mut counts);
+                rounds += 1;
             }
             host.close();
         });
         println!("{side_by_side} at a time: certain, given back, run: {counts:?}");
-        assert_eq!(counts[0] + counts[1] + counts[2], ROUNDS * 6);
-        assert!(counts[2] > 0, "{counts:?}");
+        assert_eq!(counts[0] + counts[1] + counts[2], rounds * 6);
+        assert!(counts[0] > 0, "{counts:?}");
     }
 }
 
@@ -356,6 +361,10 @@ fn serve_side_by_side(
                 ran[(request.call % SLOTS) as usize].store(request.call, Ordering::SeqCst);
                 // Tasks of many lengths.
                 (0..request.call / SLOTS % 64 * 16).for_each(|_| std::hint::spin_loop());
+                if request.call / SLOTS % 64 == 63 {
+                    // The host looks at this call also where both share a processor.
+                    std::thread::yield_now();
+                }
                 open.push_back(request.call);
             }
             None => match open.pop_front() {

@@ -9,6 +9,7 @@
 //! - `worker-own`: a pool of one whose workers have the subscriber.
 
 use knit_lanes::{Balancer, Builder, CallError, Pool, Task, TaskContext, Tasks};
+use std::os::unix::process::parent_id;
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing::span::{Attributes, Id, Record};
@@ -64,6 +65,8 @@ struct Handles {
     square: Task<f64, f64>,
     exit: Task<i32, ()>,
     until_aborted: Task<(), ()>,
+    /// Runs until the host's main thread sleeps, so that its answer wakes it.
+    until_host_sleeps: Task<(), ()>,
 }
 
 fn tasks() -> (Tasks, Handles) {
@@ -79,16 +82,35 @@ fn tasks() -> (Tasks, Handles) {
                 }
             },
         ),
+        until_host_sleeps: tasks.add("until_host_sleeps", |(): ()| until_asleep(parent_id())),
     };
     (tasks, handles)
 }
 
+/// Waits until the main thread of a process sleeps: that of the host for its answer, that of a worker for its next call.
+fn until_asleep(process: u32) {
+    let path = format!("/proc/{process}/stat");
+    let sleeps = || {
+        let stat = std::fs::read_to_string(&path).expect("it runs");
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('S'))
+    };
+    while !sleeps() {
+        std::thread::yield_now();
+    }
+}
+
 fn work(builder: Builder, tasks: Tasks, handles: Handles) {
     let pool = builder.start(tasks).expect("workers start");
-    assert_eq!(pool.call(handles.square, 3.0).wait().expect("an answer"), 9.0);
+    // Each call wakes a worker, and each answer the host.
+    let wake = || {
+        until_asleep(pool.worker_ids()[0]);
+        pool.call(handles.until_host_sleeps, ()).wait().expect("an answer");
+    };
+    wake();
     let died = pool.call(handles.exit, 7).wait();
     assert!(matches!(died, Err(CallError::WorkerDied { .. })), "{died:?}");
     assert_eq!(pool.call(handles.square, 3.0).wait().expect("an answer"), 9.0);
+    wake();
     // Nobody answers, so this thread sleeps.
     let first = pool.call(handles.until_aborted, ());
     let first = first.wait_timeout(Duration::from_millis(1)).expect_err("it runs until aborted");

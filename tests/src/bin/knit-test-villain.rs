@@ -47,6 +47,7 @@ fn main() {
         let mut tasks = Tasks::new();
         tasks.add("text", |text: String| text);
         tasks.add("pid", |(): ()| std::process::id());
+        tasks.add("signed", |text: String| format!("{} {text}", std::process::id()));
         tasks.serve_if_worker();
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).expect("Linux");
@@ -160,6 +161,9 @@ impl Villain {
             loop {
                 std::thread::park();
             }
+        }
+        if matches!(mode, "withdrawn-gives-back" | "withdrawn-dies" | "withdrawn-runs") {
+            self.until_there_are_ten_calls();
         }
         let call = self.next_call();
         let undefined = header(0, call, Tag::UNDEFINED.0, [0; 4]);
@@ -295,13 +299,19 @@ impl Villain {
         }
     }
 
+    /// Before it has taken one: nothing is withdrawn from who has begun with nothing.
+    fn until_there_are_ten_calls(&self) {
+        let requests = word(&self.memory, self.layout.mailbox(Direction::Request).publish());
+        // Each fills a slot of its own, whose bit changes.
+        while requests.load_acquire().count_ones() < 10 {
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits with its first call until the calls behind it are withdrawn. Keeps the journal.
     fn be_withdrawn_from(&mut self, mode: &str, mut call: u32) {
-        self.note(call, Stage::Taken);
-        if mode != "withdrawn-runs" {
-            // As far as anybody can see it may begin with the next call now.
-            self.note(call, Stage::Done);
-        }
+        // Once it is done, as far as anybody can see, it may begin with the next call: it never says that it is at this one.
+        self.note(call, if mode == "withdrawn-runs" { Stage::Taken } else { Stage::Done });
         let withdrawn = word(&self.memory, self.layout.withdrawn());
         while withdrawn.load_acquire() == 0 {
             std::thread::yield_now();
