@@ -7,7 +7,7 @@ use knit_lanes::{Balancer, CallError, Isolation, SharedBuffer, Task};
 use pool_support::futures::{join_all, poll_once};
 use pool_support::gate::Gate;
 use pool_support::process::{is_gone, kill, state, until_gone, with_argument};
-use pool_support::worker::{WORKER, builder, pool, start, tasks};
+use pool_support::worker::{WORKER, builder, pool, start, tasks, unwatched};
 use pool_support::{bytes, fresh_path, until, within_deadline};
 use std::collections::BTreeSet;
 use std::fs;
@@ -188,11 +188,11 @@ fn switches(process: u32) -> u64 {
 }
 
 /// KD-20, KD-23, KD-27: a call wakes a worker that sleeps, every time, and its answer comes to a caller that sleeps, however
-/// long both have slept. The driver's looks would bring a late answer too: `boot_hosts` has a host without a driver.
+/// long both have slept. `boot_hosts` has a host without a driver.
 #[test]
 fn one_call_wakes_a_sleeping_worker_and_its_answer_a_sleeping_caller() {
     within_deadline(|| {
-        let (pool, remote) = start(builder(1).spin(Duration::ZERO));
+        let (pool, remote) = start(unwatched(1).spin(Duration::ZERO));
         let worker = pool.worker_ids()[0].to_string();
         for n in 0..300 {
             until("the worker sleeps", || state(&worker) == Some('S'));

@@ -8,7 +8,7 @@ use knit_lanes::Limits;
 use pool_support::gate::Gate;
 use pool_support::process::until_asleep;
 use pool_support::within_deadline;
-use pool_support::worker::{builder, start};
+use pool_support::worker::{start, unwatched};
 use std::fs;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -31,7 +31,7 @@ fn futures_of_more_lanes_than_one_wait_covers_are_woken() {
     within_deadline(|| {
         const LANES: usize = 140;
         let limits = Limits::default().with_payload(64 << 10);
-        let (pool, remote) = start(builder(LANES).limits(limits).arena_bytes(1 << 20));
+        let (pool, remote) = start(unwatched(LANES).limits(limits).arena_bytes(1 << 20));
         let gates: Vec<_> = (0..LANES).map(|_| Gate::new()).collect();
         let mut calls: Vec<_> =
             gates.iter().map(|gate| pool.call(remote.hold, gate.path())).collect();
