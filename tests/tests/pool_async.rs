@@ -42,6 +42,7 @@ fn thirty_one_futures_wait_on_one_worker_until_another_call_ends_them() {
     });
 }
 
+/// KD-24: a future that waits holds up no other call of its lane.
 #[test]
 fn a_function_is_called_while_a_future_waits() {
     on_both(|pool, remote| {

@@ -86,6 +86,7 @@ fn sixteen_calls_of_8_mib_all_succeed() {
     });
 }
 
+/// KD-29: 32 slots of a lane are no limit of what a caller may have under way.
 #[test]
 fn thousands_of_calls_can_be_made_before_any_wait() {
     within_deadline(|| {
@@ -226,7 +227,7 @@ fn calls_with_large_answers_run_though_their_handles_only_lie_there() {
     });
 }
 
-/// WAKE-4.
+/// WAKE-4, KD-27: no clock makes up for a wake-up that is lost.
 #[test]
 fn no_wake_up_is_lost_when_nobody_spins() {
     within_deadline(|| {
@@ -250,7 +251,7 @@ fn no_wake_up_is_lost_when_nobody_spins() {
     });
 }
 
-/// WAKE-4. The answer comes while its thread is about to sleep, sometimes after its last look and before its bell is armed.
+/// WAKE-4, KD-27. The answer comes while its thread is about to sleep, sometimes after its last look and before its bell is armed.
 #[test]
 fn no_answer_is_missed_by_a_thread_that_just_goes_to_sleep() {
     within_deadline(|| {

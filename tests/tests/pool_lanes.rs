@@ -25,6 +25,7 @@ fn driver() -> String {
     format!("{}/task/{name}", std::process::id())
 }
 
+/// KD-22: an answer of any lane wakes who waits, in no rotation of looks. KD-32: the arenas of 140 lanes are as large as was asked for.
 #[test]
 fn futures_of_more_lanes_than_one_wait_covers_are_woken() {
     // The kernel's wait for several words covers 128 of them.
