@@ -4,6 +4,7 @@
 mod pool_support;
 
 use knit_lanes::{Balancer, CallError, Isolation, SharedBuffer, Task};
+use knit_tests::skip;
 use pool_support::futures::{join_all, poll_once};
 use pool_support::gate::Gate;
 use pool_support::process::{is_gone, kill, state, until_gone, with_argument};
@@ -29,8 +30,7 @@ fn timeouts_do_not_depend_on_the_clock_of_the_worker() {
     let mut there = Command::new("unshare");
     let there = there.args(OTHER_CLOCK).arg("/bin/true").stderr(Stdio::null()).status();
     if !there.as_ref().is_ok_and(std::process::ExitStatus::success) {
-        eprintln!("skipped: no process can have a clock of its own here ({there:?})");
-        return;
+        return skip(&format!("no process has a clock of its own here ({there:?})"), &["unshare"]);
     }
     within_deadline(|| {
         let (tasks, remote) = tasks();
