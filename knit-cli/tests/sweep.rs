@@ -21,6 +21,16 @@ fn fresh(name: &str) -> PathBuf {
     path
 }
 
+/// As `skip` of `knit-tests`: fails only where a program is missing and `CI` is `true`.
+fn skip(why: &str, needs: &[&str]) {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let is_there =
+        |program: &str| std::env::split_paths(&paths).any(|path| path.join(program).is_file());
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(!ci || needs.iter().all(|program| is_there(program)), "needs all of {needs:?}: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// The name of a host that has ended, as `knit_lanes::named` says, made by other code.
 fn dead_name(random: u32) -> String {
     let boot = read_to_string("/proc/sys/kernel/random/boot_id").expect("Linux");
@@ -97,7 +107,7 @@ fn a_name_that_cannot_be_removed_keeps_none_of_the_others() {
         assert_eq!(out(&swept), text);
         assert_eq!(paths.each_ref().map(|path| path.exists()), [false, true, false]);
     } else {
-        eprintln!("skipped: nothing can be mounted here (needs unshare)");
+        skip("nothing can be mounted here", &["unshare", "mount"]);
     }
     remove_dir_all(directory).expect("it is ours");
 }

@@ -286,6 +286,7 @@ fn what_small_limits_admit_to_encode_they_admit_to_decode() {
     });
 }
 
+/// KD-29: the longest payload is a setting, with the limit of Knitting as its default.
 #[test]
 fn longest_payload_is_exactly_the_default_limit() {
     let limits = Limits::default();

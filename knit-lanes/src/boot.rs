@@ -409,6 +409,7 @@ mod tests {
         }
     }
 
+    /// KD-17: one environment string has an end, and the table of tasks may be longer.
     #[test]
     fn a_description_that_does_not_fit_is_refused() {
         let mut long = boot();

@@ -105,6 +105,7 @@ fn the_high_half_of_the_length_counts() {
     assert!(matches!(raw.parse(mapped(&fields) + (1 << 32)), Err(HeaderError::Length { .. })));
 }
 
+/// KD-28: magic, version and sizes stand in the memory itself, and each is compared.
 #[test]
 fn each_wrong_field_has_its_own_error() {
     let fields = valid_fields()[0];
@@ -138,7 +139,7 @@ fn each_wrong_field_has_its_own_error() {
     assert!(matches!(wrong(field::ABORT_CAPACITY, 65_535), HeaderError::Geometry(_)));
 }
 
-/// SEG-3, SEG-14: a reader of 1.0 takes a segment of a later minor version, whatever stands in words
+/// SEG-3, SEG-14, KD-28: a reader of 1.0 takes a segment of a later minor version, whatever stands in words
 /// that it does not know; and refuses drafts and other major versions.
 #[test]
 fn an_older_reader_takes_a_newer_minor_version() {

@@ -88,7 +88,7 @@ fn a_worker_with_the_clock_of_its_host_accepts_deadlines() {
     });
 }
 
-/// LANE-48, KD-2: what a host of another time namespace says, or one that does not say which it has, is told to no task.
+/// LANE-48, KD-2, C18: what a host of another time namespace says, or one that does not say which it has, is told to no task.
 #[test]
 fn a_worker_without_the_clock_of_its_host_accepts_no_deadlines() {
     let other = |mut boot: Boot| {

@@ -59,7 +59,7 @@ fn model_rejects_waiter_without_fence() {
     assert_eq!(rejection("waiter without fence", mutant), Rejection::Deadlock);
 }
 
-/// WAKE-1, WAKE-6.
+/// WAKE-1, WAKE-6; KD-27: who does not look again after it has said that it sleeps may sleep on.
 #[test]
 fn model_rejects_waiter_without_second_look() {
     let mutant = Mutant { looks_again: false, ..NONE };

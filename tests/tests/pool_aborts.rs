@@ -104,7 +104,7 @@ fn a_call_that_is_over_cannot_be_aborted() {
     });
 }
 
-/// KD-2: no answer after the time that the call had, whoever waits for it and how.
+/// KD-2, C18: no answer after the time that the call had, whoever waits for it and how.
 #[test]
 fn a_call_ends_with_its_time() {
     within_deadline(|| {

@@ -42,7 +42,8 @@ fn thirty_one_futures_wait_on_one_worker_until_another_call_ends_them() {
     });
 }
 
-/// KD-24: so many calls that a pause of some milliseconds before each would not be over in time.
+/// KD-24: a future that waits holds up no other call of its lane. There are so many calls that a pause of some milliseconds before
+/// each would not be over in time.
 #[test]
 fn a_function_is_called_while_a_future_waits() {
     on_both(|pool, remote| {

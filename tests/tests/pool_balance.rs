@@ -17,6 +17,7 @@ fn round_robin_takes_one_lane_after_the_other() {
     });
 }
 
+/// KD-22: more lanes make no call slower whose caller waits for one at a time.
 #[test]
 fn a_caller_that_waits_for_each_call_stays_with_a_warm_worker() {
     within_deadline(|| {

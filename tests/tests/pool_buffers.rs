@@ -37,6 +37,7 @@ fn a_task_reads_what_its_caller_wrote() {
     });
 }
 
+/// KD-33: bytes of a buffer are shared by accesses that both sides are sure of.
 #[test]
 fn both_sides_see_what_the_other_writes() {
     within_deadline(|| {

@@ -3,6 +3,7 @@
 mod pool_support;
 
 use knit_lanes::{CallError, Pool, SharedBuffer};
+use knit_tests::skip;
 use pool_support::gate::Gate;
 use pool_support::process::{is_gone, kill, until_gone};
 use pool_support::within_deadline;
@@ -29,7 +30,7 @@ fn is_there() -> bool {
     let status = Command::new("bwrap").args(RECIPE).arg("/bin/true").stderr(Stdio::null()).status();
     let runs = status.as_ref().is_ok_and(std::process::ExitStatus::success);
     if !runs {
-        eprintln!("skipped: bwrap cannot make a sandbox here ({status:?})");
+        skip(&format!("bwrap cannot make a sandbox here ({status:?})"), &["bwrap"]);
     }
     runs
 }

@@ -6,7 +6,7 @@ use core::task::{Context, Poll, Waker};
 use knit_lanes::Pool;
 use pool_support::futures::{block_on, join_all, poll_once};
 use pool_support::gate::Gate;
-use pool_support::worker::{Remote, builder, pool, start};
+use pool_support::worker::{Remote, builder, pool, start, unwatched};
 use pool_support::{DEADLINE, Random, bytes, fresh_path, until, within_deadline};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
@@ -86,6 +86,7 @@ fn sixteen_calls_of_8_mib_all_succeed() {
     });
 }
 
+/// KD-29: 32 slots of a lane are no limit of what a caller may have under way.
 #[test]
 fn thousands_of_calls_can_be_made_before_any_wait() {
     within_deadline(|| {
@@ -154,7 +155,7 @@ fn futures_and_waiting_threads_share_a_lane() {
 #[test]
 fn threads_asleep_on_one_lane_are_all_woken() {
     within_deadline(|| {
-        let (pool, remote) = start(builder(1).spin(Duration::ZERO));
+        let (pool, remote) = start(unwatched(1).spin(Duration::ZERO));
         let gate = Gate::new();
         let first = pool.call(remote.hold, gate.path());
         let held = gate.entered();
@@ -226,12 +227,12 @@ fn calls_with_large_answers_run_though_their_handles_only_lie_there() {
     });
 }
 
-/// WAKE-4.
+/// WAKE-4, KD-27: no clock makes up for a wake-up that is lost.
 #[test]
 fn no_wake_up_is_lost_when_nobody_spins() {
     within_deadline(|| {
         for processes in [1, 2] {
-            let (pool, remote) = start(builder(processes).spin(Duration::ZERO));
+            let (pool, remote) = start(unwatched(processes).spin(Duration::ZERO));
             std::thread::scope(|scope| {
                 for thread in 0..6_u32 {
                     let pool = &pool;
@@ -246,6 +247,28 @@ fn no_wake_up_is_lost_when_nobody_spins() {
                     });
                 }
             });
+        }
+    });
+}
+
+/// WAKE-4, KD-27. The answer comes while its thread is about to sleep, sometimes after its last look and before its bell is armed.
+#[test]
+fn no_answer_is_missed_by_a_thread_that_just_goes_to_sleep() {
+    within_deadline(|| {
+        let mut random = Random::new(1);
+        // Where a worker runs, and with it how long an answer takes, mostly stays as it is.
+        for _ in 0..6 {
+            let (pool, remote) = start(unwatched(1).spin(Duration::ZERO));
+            let mut pause = 0_usize;
+            for n in (0..10_000).map(f64::from) {
+                let call = pool.call(remote.square, n);
+                for _ in 0..pause + random.below(64) {
+                    core::hint::spin_loop();
+                }
+                // Waits begin about when the answer comes.
+                pause = if call.is_done() { pause.saturating_sub(8) } else { pause + 8 };
+                assert_eq!(call.wait().unwrap(), n * n);
+            }
         }
     });
 }

@@ -5,10 +5,11 @@ mod pool_support;
 
 use knit_lanes::{Balancer, CallError, Isolation, SharedBuffer, Task};
 use knit_tests::overheard::Overheard;
+use knit_tests::skip;
 use pool_support::futures::{join_all, poll_once};
 use pool_support::gate::Gate;
 use pool_support::process::{is_gone, kill, state, until_gone, with_argument};
-use pool_support::worker::{WORKER, builder, pool, start, tasks};
+use pool_support::worker::{WORKER, builder, pool, start, tasks, unwatched};
 use pool_support::{bytes, until, within_deadline};
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,8 +32,7 @@ fn timeouts_do_not_depend_on_the_clock_of_the_worker() {
     let mut there = Command::new("unshare");
     let there = there.args(OTHER_CLOCK).arg("/bin/true").stderr(Stdio::null()).status();
     if !there.as_ref().is_ok_and(std::process::ExitStatus::success) {
-        eprintln!("skipped: no process can have a clock of its own here ({there:?})");
-        return;
+        return skip(&format!("no process has a clock of its own here ({there:?})"), &["unshare"]);
     }
     within_deadline(|| {
         let (tasks, remote) = tasks();
@@ -190,11 +190,11 @@ fn switches(process: u32) -> u64 {
 }
 
 /// KD-20, KD-23, KD-27: a call wakes a worker that sleeps, every time, and its answer comes to a caller that sleeps, however
-/// long both have slept. The driver's looks would bring a late answer too: `boot_hosts` has a host without a driver.
+/// long both have slept. `boot_hosts` has a host without a driver.
 #[test]
 fn one_call_wakes_a_sleeping_worker_and_its_answer_a_sleeping_caller() {
     within_deadline(|| {
-        let (pool, remote) = start(builder(1).spin(Duration::ZERO));
+        let (pool, remote) = start(unwatched(1).spin(Duration::ZERO));
         let worker = pool.worker_ids()[0].to_string();
         // So many that a pause of some milliseconds in each would not be over in time.
         for n in 0..6000 {

@@ -8,7 +8,7 @@ use knit_lanes::Limits;
 use pool_support::gate::Gate;
 use pool_support::process::until_asleep;
 use pool_support::within_deadline;
-use pool_support::worker::{builder, start};
+use pool_support::worker::{start, unwatched};
 use std::fs;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -25,13 +25,14 @@ fn driver() -> String {
     format!("{}/task/{name}", std::process::id())
 }
 
+/// KD-22: an answer of any lane wakes who waits, in no rotation of looks. KD-32: the arenas of 140 lanes are as large as was asked for.
 #[test]
 fn futures_of_more_lanes_than_one_wait_covers_are_woken() {
     // The kernel's wait for several words covers 128 of them.
     within_deadline(|| {
         const LANES: usize = 140;
         let limits = Limits::default().with_payload(64 << 10);
-        let (pool, remote) = start(builder(LANES).limits(limits).arena_bytes(1 << 20));
+        let (pool, remote) = start(unwatched(LANES).limits(limits).arena_bytes(1 << 20));
         let gates: Vec<_> = (0..LANES).map(|_| Gate::new()).collect();
         let mut calls: Vec<_> =
             gates.iter().map(|gate| pool.call(remote.hold, gate.path())).collect();

@@ -77,6 +77,7 @@ fn logs(folder: &str) -> BTreeMap<u32, Vec<u64>> {
         .collect()
 }
 
+/// KD-16: a peer may write every word at any moment, requests that are out among them.
 #[test]
 fn random_words_over_a_whole_segment_harm_that_lane_only() {
     let seconds = setting("KNIT_MUTATOR_SECONDS", SECONDS);

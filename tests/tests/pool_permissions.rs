@@ -7,6 +7,7 @@ mod pool_support;
 
 use core::ops::Range;
 use knit_lanes::{Limits, Pool, SharedBuffer};
+use knit_tests::skip;
 use pool_support::worker::{Remote, builder, pool, start};
 use pool_support::{Random, within_deadline};
 use rustix::fs::SealFlags;
@@ -160,7 +161,7 @@ fn somebody_is_there() -> bool {
     let can = shell(Some(SOMEBODY), "test \"$(id -u)\" = 65534").status();
     let can = can.as_ref().is_ok_and(std::process::ExitStatus::success);
     if !can {
-        eprintln!("skipped: nobody can act as another user here (needs root and setpriv)");
+        skip("nobody can act as another user here (needs root)", &["setpriv"]);
     }
     can
 }

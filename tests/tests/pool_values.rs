@@ -79,6 +79,7 @@ fn strings_come_back_whatever_their_length() {
     });
 }
 
+/// KD-18: a result is these bytes and no others, not a part of memory that other results are in too.
 #[test]
 fn bytes_come_back_whatever_their_length() {
     within_deadline(|| {
@@ -92,6 +93,7 @@ fn bytes_come_back_whatever_their_length() {
     });
 }
 
+/// KD-31: all types that the wire knows come back as what they were.
 #[test]
 fn values_of_any_type_come_back_equal() {
     within_deadline(|| {

@@ -43,7 +43,7 @@ fn a_new_segment_is_zero_but_for_its_header() {
     }
 }
 
-/// SEG-22: memory stands behind everything that a segment promises, and behind little more.
+/// SEG-22, KD-32: memory stands behind everything that a segment promises, and behind little more.
 #[test]
 fn what_the_header_reserves_has_memory() {
     let geometry = Geometry::new(8 << 20, 8 << 20, 0).unwrap();

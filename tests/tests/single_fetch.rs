@@ -42,7 +42,7 @@ fn no_end_reads_back_what_it_wrote() {
     }
 }
 
-/// H1: a peer that writes over our words changes nothing that we do. MBX-15.
+/// H1, KD-16: a peer that writes over our words changes nothing that we do. MBX-15.
 #[test]
 fn words_of_ours_that_the_peer_overwrites_do_not_matter() {
     let lane = lane(4);
@@ -59,7 +59,7 @@ fn words_of_ours_that_the_peer_overwrites_do_not_matter() {
     assert_eq!(sender.claim().unwrap_err(), ClaimError::Full);
 }
 
-/// H2: no decision is taken on a word that is loaded twice. MBX-16, PAY-26.
+/// H2, KD-16: no decision is taken on a word that is loaded twice. MBX-16, PAY-26.
 #[test]
 fn one_operation_loads_each_word_once() {
     for stamps in [Stamps::On, Stamps::Off] {

@@ -8,6 +8,7 @@ mod disk;
 mod fuzz;
 mod generate;
 mod layout;
+mod probes;
 mod steps;
 mod tidy;
 mod tree;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::{disk, fuzz, tree};
+use crate::{disk, fuzz, probes, tree};
 
 /// One command, and what it is for.
 struct Step {
@@ -240,21 +240,14 @@ fn print_report(report: &[(&Step, Outcome, Duration)]) {
     let mut skipped: Vec<_> = skipped
         .map(|(step, ..)| format!("{}, no {}", step.purpose, step.program.needs()))
         .collect();
-    // Those tests say so too, and fail instead when `CI` is `true`.
+    // Tests that need these fail instead when `CI` is `true`.
     let recorded = recorded_vectors();
     if !recorded.exists() {
         skipped.push(format!("bytes recorded from Knitting, {} is absent", recorded.display()));
     }
-    let sandbox =
-        Command::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "/bin/true"]).output();
-    if !sandbox.is_ok_and(|output| output.status.success()) {
-        skipped.push("workers in a sandbox, bwrap does not run".to_owned());
-    }
-    let somebody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "true"];
-    let somebody = Command::new("setpriv").args(somebody).output();
-    if !somebody.is_ok_and(|output| output.status.success()) {
-        skipped.push("memory as another user finds it, setpriv cannot change the user".to_owned());
-    }
+    // Tests that need what the system refuses pass without it, also then; where a program is missing that can be installed
+    // they fail.
+    skipped.extend(probes::skipped());
     let nothing = skipped.is_empty();
     println!("skipped: {}", if nothing { "nothing".to_owned() } else { skipped.join("; ") });
 }

@@ -109,6 +109,7 @@ mod tests {
         }
     }
 
+    /// KD-33: writes beside each other, in the same word, are no race that loses one.
     #[test]
     fn threads_that_write_bytes_of_one_word_lose_nothing() {
         let memory = filled(4);

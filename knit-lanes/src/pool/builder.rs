@@ -40,6 +40,7 @@ pub struct Builder {
     pub(super) drain_timeout: Duration,
     pub(super) hard_timeout: Duration,
     pub(super) measure_latency: bool,
+    pub(super) looks_every: Duration,
 }
 
 impl Default for Builder {
@@ -68,6 +69,7 @@ impl Default for Builder {
             drain_timeout: Duration::from_secs(30),
             hard_timeout: Duration::from_secs(10),
             measure_latency: false,
+            looks_every: Duration::from_millis(10),
         }
     }
 }
@@ -277,6 +279,15 @@ impl Builder {
     /// clock for each call, some 50 ns, and 37 KiB for each lane. Default: no.
     pub fn measure_latency(mut self, measure: bool) -> Self {
         self.measure_latency = measure;
+        self
+    }
+
+    /// Time between two looks of the driver at calls that somebody else is expected to look after: that nobody reads answers of, that
+    /// wait behind a long task, that the inline lane has. A wake-up that were lost would only be late by that much, so tests that none
+    /// is lost take minutes. Default: 10 ms.
+    #[doc(hidden)]
+    pub fn looks_every(mut self, pause: Duration) -> Self {
+        self.looks_every = pause;
         self
     }
 

@@ -8,9 +8,6 @@ use core::time::Duration;
 use knit_ring::{FutexBell, Relax, SpinBudget, SystemClock};
 use std::time::Instant;
 
-/// Time between two looks at calls that somebody is expected to wait for.
-const TICK: Duration = Duration::from_millis(10);
-
 /// How often the driver looks at the lanes between two looks at the clock, while there are deadlines.
 const LOOKS_PER_DEADLINE: u32 = 32;
 
@@ -46,8 +43,8 @@ fn rest(shared: &Shared, local: u32) {
         shared.set_driver_rests(false);
     } else {
         shared.set_driver_rests(false);
-        let tick = shared.until_deadline().map_or(TICK, |remaining| remaining.min(TICK));
-        shared.driver.wait_local(local, Some(tick));
+        let pause = shared.until_deadline().into_iter().chain([shared.looks_every]).min();
+        shared.driver.wait_local(local, pause);
         for lane in &shared.lanes {
             lane.poll(shared);
         }

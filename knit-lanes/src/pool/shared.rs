@@ -56,6 +56,8 @@ pub(super) struct Shared {
     pub(super) ready_timeout: Duration,
     drain_timeout: Mutex<Duration>,
     hard_timeout: Duration,
+    /// Time between two looks of the driver at calls that somebody is expected to wait for.
+    pub(super) looks_every: Duration,
     deadlines: Deadlines,
     /// Wakes the driver.
     pub(super) driver: FutexPair,
@@ -144,6 +146,7 @@ impl Shared {
             ready_timeout: builder.ready_timeout,
             drain_timeout: Mutex::new(builder.drain_timeout),
             hard_timeout: builder.hard_timeout,
+            looks_every: builder.looks_every,
             deadlines: Deadlines::default(),
             driver: FutexPair::default(),
             picker: Picker::new(builder.balancer),

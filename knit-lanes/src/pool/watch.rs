@@ -9,10 +9,7 @@ use core::time::Duration;
 use knit_proto::SLOTS;
 use std::time::Instant;
 
-/// Time between two looks: a task is long when it is there at two.
-const TICK: Duration = Duration::from_millis(10);
-
-/// When the lanes were looked at.
+/// When the lanes were looked at. A task is long when it is there at two looks.
 #[derive(Debug)]
 pub(super) struct Watch {
     last: Instant,
@@ -29,7 +26,7 @@ impl Watch {
             return;
         }
         let now = Instant::now();
-        if now.duration_since(self.last) < TICK {
+        if now.duration_since(self.last) < shared.looks_every {
             return;
         }
         self.last = now;
@@ -62,7 +59,7 @@ impl Watch {
     pub(super) fn pause(shared: &Shared) -> Option<Duration> {
         let may_follow = shared.lanes.len() > 1
             && shared.lanes.iter().any(|lane| (1..=SLOTS).contains(&lane.load()));
-        (may_follow || shared.inline.is_some()).then_some(TICK)
+        (may_follow || shared.inline.is_some()).then_some(shared.looks_every)
     }
 }
 

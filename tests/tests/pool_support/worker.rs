@@ -1,7 +1,7 @@
 //! Pools of `knit-test-worker` and typed handles to its tasks.
 
 use super::gate::{Gate, Held};
-use super::until;
+use super::{DEADLINE, until};
 use knit_lanes::codec::JsonText;
 use knit_lanes::{
     Balancer, Builder, Call, EnvelopedBuffer, Pool, SharedBuffer, Task, Tasks, Value,
@@ -132,6 +132,12 @@ pub fn tasks() -> (Tasks, Remote) {
 /// A builder of pools that run [`WORKER`].
 pub fn builder(processes: usize) -> Builder {
     Pool::builder().command(WORKER, [] as [OsString; 0]).processes(processes)
+}
+
+/// A builder of pools whose threads look at a lane only when something happens: no look of the driver and none that ends the
+/// time to get ready makes up for a wake-up that is lost.
+pub fn unwatched(processes: usize) -> Builder {
+    builder(processes).looks_every(10 * DEADLINE).ready_timeout(10 * DEADLINE)
 }
 
 /// A pool of [`WORKER`] with default settings.
