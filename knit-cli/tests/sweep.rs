@@ -3,7 +3,7 @@
 use std::fs::{create_dir, read_dir, read_to_string, remove_dir_all};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 fn knit(arguments: &[&str]) -> Output {
@@ -14,9 +14,9 @@ fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
+/// A directory for sockets, whose paths have to be short wherever the project was cloned to.
 fn fresh(name: &str) -> PathBuf {
-    let name = format!("{name}-{}", std::process::id());
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let path = std::env::temp_dir().join(format!("knit-test-{name}-{}", std::process::id()));
     create_dir(&path).expect("a fresh name");
     path
 }

@@ -8,7 +8,7 @@ use knit_lanes::codec::Payload;
 use knit_lanes::{EXIT_BOOT_FAILED, Encode, HostLane, Limits};
 use knit_proto::LaneMessage;
 use knit_ring::{Doorbell, FutexBell, Mapping};
-use pool_support::{fresh_path, until, within_deadline};
+use pool_support::{fresh_path, fresh_short_path, until, within_deadline};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::IoSlice;
 use rustix::net::{
@@ -27,7 +27,7 @@ struct Named {
 
 impl Named {
     fn new() -> Self {
-        let path = fresh_path("lane");
+        let path = fresh_short_path("lane");
         let listener = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
         bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
         listen(&listener, 1).unwrap();

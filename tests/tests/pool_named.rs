@@ -8,7 +8,7 @@ use knit_tests::skip;
 use pool_support::gate::Gate;
 use pool_support::process::{kill, until_gone, with_argument};
 use pool_support::worker::{Remote, WORKER, builder, only_worker, start, tasks};
-use pool_support::{fresh_path, until, within_deadline};
+use pool_support::{fresh_path, fresh_short_path, until, within_deadline};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
 use std::fs::{DirBuilder, read_dir};
 use std::io::{BufRead, BufReader};
@@ -28,7 +28,7 @@ struct Directory(PathBuf);
 
 impl Directory {
     fn new(name: &str) -> Self {
-        let path = PathBuf::from(fresh_path(name));
+        let path = PathBuf::from(fresh_short_path(name));
         DirBuilder::new().mode(0o755).create(&path).unwrap();
         Self(path)
     }

@@ -49,9 +49,17 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A path in the build's directory for test files that nobody else uses.
 pub fn fresh_path(name: &str) -> String {
+    fresh_path_in(env!("CARGO_TARGET_TMPDIR"), name)
+}
+
+/// A path for sockets that nobody else uses: it has to be short, wherever the project was cloned to.
+pub fn fresh_short_path(name: &str) -> String {
+    fresh_path_in(&std::env::temp_dir().to_string_lossy(), &format!("knit-test-{name}"))
+}
+
+fn fresh_path_in(directory: &str, name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory = env!("CARGO_TARGET_TMPDIR");
     format!("{directory}/{name}-{}-{number}", std::process::id())
 }
 
