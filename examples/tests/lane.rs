@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use support::DEADLINE;
+use support::{DEADLINE, until};
 
 type Memory = Mapped<Mapping>;
 
@@ -25,6 +25,9 @@ fn sleeping(name: &str) -> (Lane<&'static str>, Memory, Layout) {
     let lane = Lane::start(&path).unwrap();
     let file = format!("/proc/{}/fd/0", lane.process().id());
     let file = File::options().read(true).write(true).open(file).unwrap();
+    // The shell opens the script when it runs already.
+    let name = format!("/proc/{}/comm", lane.process().id());
+    until("the script runs", || std::fs::read_to_string(&name).unwrap() == "sleep\n");
     for path in [path, text] {
         std::fs::remove_file(path).unwrap();
     }
